@@ -1,0 +1,120 @@
+package packed
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// Kinds lists every format. To add one, add a line here, in MetaOf and in
+// build.
+func Kinds() []Kind {
+	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells}
+}
+
+// Meta holds what a weight is besides its parts. Fields that a kind does not
+// have are zero.
+type Meta struct {
+	Out       int    `json:"out"`
+	In        int    `json:"in"`
+	Bits      int    `json:"bits,omitempty"`      // grid, codebook
+	Group     int    `json:"group,omitempty"`     // grid, codebook
+	Rank      int    `json:"rank,omitempty"`      // lowrank
+	Rows      int    `json:"rows,omitempty"`      // cells
+	Symmetric bool   `json:"symmetric,omitempty"` // grid
+	Reading   string `json:"reading,omitempty"`   // cells
+	DType     string `json:"dtype,omitempty"`     // dense
+}
+
+// MetaOf returns the Meta from which FromParts, given w's parts, makes w again.
+func MetaOf(w Weight) Meta {
+	switch w := w.(type) {
+	case *Dense:
+		return Meta{Out: w.Out, In: w.In, DType: w.DType}
+	case *Grid:
+		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Group: w.Group, Symmetric: w.Symmetric}
+	case *Codebook:
+		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Group: w.Group}
+	case *LowRank:
+		return Meta{Out: w.Out, In: w.In, Rank: w.Rank}
+	case *Cells:
+		return Meta{Out: w.Out, In: w.In, Rows: w.Rows, Reading: w.Reading}
+	}
+	panic(fmt.Sprintf("packed: MetaOf(%T): not a format of this package", w))
+}
+
+// FromParts makes a weight of stored parts, keyed by name. It trusts nothing:
+// missing, surplus and mis-shaped parts, meta that does not fit, and whatever
+// Check finds are errors. The weight aliases the parts' data where byte order
+// and alignment allow. Part.Name and Part.Class are not read.
+func FromParts(kind Kind, meta Meta, parts map[string]Part) (Weight, error) {
+	w, err := build(kind, meta, parts)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Check(); err != nil {
+		return nil, err
+	}
+	if m := MetaOf(w); m != meta {
+		return nil, fmt.Errorf("%s: meta has fields of another kind: %+v, want %+v", kind, meta, m)
+	}
+	want := w.Parts()
+	for _, p := range want {
+		got, ok := parts[p.Name]
+		if !ok {
+			return nil, fmt.Errorf("%s: part %q is missing", kind, p.Name)
+		}
+		if got.DType != p.DType || !slices.Equal(got.Shape, p.Shape) || len(got.Data) != len(p.Data) {
+			return nil, fmt.Errorf("%s: part %q: %s %v of %d bytes, want %s %v of %d bytes",
+				kind, p.Name, got.DType, got.Shape, len(got.Data), p.DType, p.Shape, len(p.Data))
+		}
+	}
+	for name := range parts {
+		if !slices.ContainsFunc(want, func(p Part) bool { return p.Name == name }) {
+			return nil, fmt.Errorf("%s: part %q does not belong to the format", kind, name)
+		}
+	}
+	return w, nil
+}
+
+// build makes a weight whose sizes are yet to be checked.
+func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
+	data := func(name string) []byte { return parts[name].Data }
+	switch kind {
+	case KindDense:
+		return &Dense{Out: m.Out, In: m.In, DType: m.DType, Data: data("")}, nil
+	case KindGrid:
+		return &Grid{
+			Out: m.Out, In: m.In, Bits: m.Bits, Group: m.Group, Symmetric: m.Symmetric,
+			Codes: data("codes"), Scale: view16(data("scale")), Zero: data("zero"),
+		}, nil
+	case KindCodebook:
+		return &Codebook{
+			Out: m.Out, In: m.In, Bits: m.Bits, Group: m.Group,
+			Codes: data("codes"), Table: view16(data("table")),
+		}, nil
+	case KindLowRank:
+		return &LowRank{Out: m.Out, In: m.In, Rank: m.Rank, U: view16(data("u")), V: view16(data("v"))}, nil
+	case KindCells:
+		return buildCells(m, data)
+	}
+	return nil, fmt.Errorf("unknown kind %q, want one of %v", kind, Kinds())
+}
+
+// buildCells unpacks the small parts of a Cells matrix.
+func buildCells(m Meta, data func(string) []byte) (Weight, error) {
+	w := &Cells{Out: m.Out, In: m.In, Rows: m.Rows, Reading: m.Reading, Cells: view16(data("cells"))}
+	for b := data("seeds"); len(b) >= 8; b = b[8:] {
+		w.Seeds = append(w.Seeds, binary.LittleEndian.Uint64(b))
+	}
+	for b := data("sizes"); len(b) >= 4; b = b[4:] {
+		w.Sizes = append(w.Sizes, binary.LittleEndian.Uint32(b))
+	}
+	class := data("class")
+	if m.In < 1 || m.In > 8*len(class)/classBits {
+		return nil, fmt.Errorf("cells: part \"class\": %d bytes, too few for %d input channels", len(class), m.In)
+	}
+	w.Class = make([]uint8, m.In)
+	UnpackRow(w.Class, class, m.In, classBits)
+	return w, nil
+}
