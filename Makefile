@@ -1,0 +1,66 @@
+# sketchbench. `make help` lists the targets; `make demo` and `make test` need
+# Go and nothing else.
+
+export CGO_ENABLED ?= 0
+GO          ?= go
+BIN         := bin/sketchbench
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION_PKG := main
+COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+LDFLAGS     := -s -w -X main.commit=$(COMMIT)
+PKGS        := ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the static binary bin/sketchbench
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/sketchbench
+
+.PHONY: demo
+demo: build ## build, then run the shipped scenario demo
+	$(BIN) run demo
+
+.PHONY: test
+test: ## run every test
+	$(GO) test $(PKGS)
+
+.PHONY: test-noasm
+test-noasm: ## run the tests of the numerics on portable kernels
+	$(GO) test -tags noasm ./kernels/... ./internal/linalg/... ./internal/compress/... ./internal/engine/... ./internal/calib/...
+
+.PHONY: test-race
+test-race: ## run the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short $(PKGS)
+
+.PHONY: bench
+bench: ## run the benchmarks, about two seconds each
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./kernels/... ./internal/linalg/... ./internal/compress/... ./internal/tokenizer/... ./internal/engine/...
+
+.PHONY: check
+check: ## gofmt, vet, staticcheck, go.mod tidiness, arm64 vet
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt -w is due on:"; echo "$$out"; exit 1; fi
+	$(GO) vet $(PKGS)
+	$(GO) run $(STATICCHECK) $(PKGS)
+	$(GO) mod tidy -diff
+	GOARCH=arm64 $(GO) vet $(PKGS)
+
+.PHONY: fmt
+fmt: ## format the Go files
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: golden
+golden: ## rewrite the golden files of the tests; review the difference
+	$(GO) test ./cmd/... ./results/... -update
+
+.PHONY: asm
+asm: ## regenerate the assembly of the kernels (fetches avo)
+	$(GO) -C kernels/gemm/_gen generate ./...
+	$(GO) -C kernels/cpu/_gen generate ./...
+
+.PHONY: tables
+tables: build ## remake the README's table from the committed records
+	$(BIN) report --format md -o results/published/demo.md results/published/demo.records.jsonl
