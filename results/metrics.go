@@ -1,0 +1,139 @@
+package results
+
+// What each suite records, one value line per row of this table. Every line
+// carries scenario, model, method, params, seed, suite, device, recipe, exec,
+// artefact and at besides; Writer fills kind, schema and run. A cell is (scenario, case, suite,
+// recipe); its values count only once a done line with the same four stands
+// behind them.
+//
+//	suite       metric          unit  item          weight            sample        block
+//	approx      weight_err_sq   1     tensor name   weights (out·in)  –             –
+//	            weight_ref_sq   1     tensor name   weights           –             –
+//	            h_err_sq        1     tensor name   weights           –             –
+//	            h_ref_sq        1     tensor name   weights           –             –
+//	            output_err_sq   1     tensor name   outputs (T·out)   –             –
+//	            output_ref_sq   1     tensor name   outputs           –             –
+//	perplexity  nll             nat   –             targets scored    window        –
+//	            nll_sq          nat2  –             targets scored    window        –
+//	latency     ttft            s     b1,ctx384     –                 run in block  block
+//	            itl             s     b1,d384       –                 see below     block
+//	memory      stored_bytes    B     tensor class  weights of class  –             –
+//	            nominal_bits    bit   tensor class  weights of class  –             –
+//	            peak_anon       B     –             –                 child process –
+//	            vmhwm           B     –             –                 child process –
+//
+// approx: one line per metric and linear layer, for all linear layers of the
+// model; one that the method left alone has error 0, so that all methods
+// share the denominators. Squared norms are stored, so that the whole is
+// formed when read: √(Σ err / Σ ref) for weights and outputs, Σ err / Σ ref
+// for H (protocol.md 2.7 has no root there). h_* are left out for a case
+// without a calibration H, output_* never.
+//
+// perplexity: one line each of nll (sum over the window's targets) and nll_sq
+// (sum of their squares; only the iid error and the design effect need it) per
+// window, sample = window from 0.
+//
+// latency: ctx is the number of prompt tokens, d the number of tokens in the KV
+// cache when the timed decoding starts (the prompt). ttft: sample = repetition
+// in its block. itl: one line per gap between successive tokens, sample counts
+// on through the block, rep·(new-1) + j. Blocks of one run pair cases: every
+// case has the same block numbers in one run.
+//
+// memory: classes are linear, embedding, head, norm, bias; an absent class has
+// no line; a tied head is billed once, as embedding. stored_bytes is what
+// the artefact holds, nominal_bits the bits aimed at (whole bits of the class,
+// not per weight; a matrix left alone at those of its stored type).
+// The nominal bits that a user asked for stand in the case line.
+
+// Direction says which way a metric improves.
+type Direction string
+
+// Directions.
+const (
+	Lower  Direction = "lower"
+	Higher Direction = "higher"
+	Target Direction = "none" // neither: a fact, such as the bits aimed at
+)
+
+// Assume names what the statistics of a metric may assume of its values.
+type Assume string
+
+// Assumptions.
+const (
+	Exact     Assume = "exact"     // no chance in it; repeated values agree
+	IID       Assume = "iid"       // independent values
+	Clustered Assume = "clustered" // sums over windows; windows are the independent part
+	Timing    Assume = "timing"    // skewed and drifting: medians, blocks
+)
+
+// Pairing names what joins a value of one case to that of another.
+type Pairing string
+
+// Pairings.
+const (
+	ByWindow Pairing = "window" // the same sample number
+	ByItem   Pairing = "item"   // the same item: a tensor, a tensor class
+	ByBlock  Pairing = "block"  // the same run and block
+	Unpaired Pairing = "none"
+)
+
+// A Metric describes one measured quantity.
+type Metric struct {
+	Name    string
+	Suite   string // the suite that records it
+	Unit    string
+	Better  Direction
+	Assume  Assume
+	Pairing Pairing
+	Formula string // in words
+	// Derived marks a quantity formed from recorded ones when records are
+	// read; no record may carry it.
+	Derived bool
+}
+
+// Metrics lists every metric. To add one, add a line.
+func Metrics() []Metric {
+	return []Metric{
+		{"weight_err_sq", "approx", "1", Lower, Exact, ByItem, "sum over the matrix of (W-Ŵ)²", false},
+		{"weight_ref_sq", "approx", "1", Target, Exact, ByItem, "sum over the matrix of W²", false},
+		{"h_err_sq", "approx", "1", Lower, Exact, ByItem, "tr((W-Ŵ)·H·(W-Ŵ)ᵀ), H = 2/T·XᵀX of the run's calibration, without damping", false},
+		{"h_ref_sq", "approx", "1", Target, Exact, ByItem, "tr(W·H·Wᵀ), the same H", false},
+		{"output_err_sq", "approx", "1", Lower, Exact, ByItem, "sum of squares of X·(W-Ŵ)ᵀ, X the dense model's inputs on held-out text", false},
+		{"output_ref_sq", "approx", "1", Target, Exact, ByItem, "sum of squares of X·Wᵀ, the same X", false},
+		{"weight_error", "approx", "1", Lower, Exact, ByItem, "√(Σ weight_err_sq / Σ weight_ref_sq) over matrices: ‖W-Ŵ‖F/‖W‖F", true},
+		{"h_error", "approx", "1", Lower, Exact, ByItem, "Σ h_err_sq / Σ h_ref_sq over matrices", true},
+		{"output_error", "approx", "1", Lower, Exact, ByItem, "√(Σ output_err_sq / Σ output_ref_sq) over matrices: ‖X(W-Ŵ)ᵀ‖F/‖XWᵀ‖F", true},
+
+		{"nll", "perplexity", "nat", Lower, Clustered, ByWindow, "sum over the window's scored targets of -ln p(target)", false},
+		{"nll_sq", "perplexity", "nat2", Lower, Clustered, ByWindow, "sum over the window's scored targets of (ln p(target))²", false},
+		{"perplexity", "perplexity", "1", Lower, Clustered, ByWindow, "exp(Σ nll / Σ targets)", true},
+
+		{"ttft", "latency", "s", Lower, Timing, ByBlock, "from token ids in host memory to the first sampled token id on the host", false},
+		{"itl", "latency", "s", Lower, Timing, ByBlock, "from one sampled token id on the host to the next", false},
+
+		{"stored_bytes", "memory", "B", Lower, Exact, ByItem, "bytes of the class's tensors in the artefact, all parts and padding", false},
+		{"nominal_bits", "memory", "bit", Target, Exact, ByItem, "sum over the class's tensors of bits per weight aimed at × weights", false},
+		{"peak_anon", "memory", "B", Lower, Exact, Unpaired, "largest sampled anonymous resident size (RssAnon) of a child process that opens and runs the artefact", false},
+		{"vmhwm", "memory", "B", Lower, Exact, Unpaired, "largest resident size (VmHWM) of the same child process, file-backed pages included", false},
+		{"bits_stored", "memory", "bit", Lower, Exact, ByItem, "8 · Σ stored_bytes / Σ weights over the classes in question", true},
+		{"model_bytes", "memory", "B", Lower, Exact, ByItem, "Σ stored_bytes over all classes", true},
+	}
+}
+
+// metricByName is Metrics by name.
+var metricByName = func() map[string]Metric {
+	m := make(map[string]Metric)
+	for _, v := range Metrics() {
+		m[v.Name] = v
+	}
+	return m
+}()
+
+// LookupMetric returns the metric of that name.
+func LookupMetric(name string) (Metric, bool) {
+	m, ok := metricByName[name]
+	return m, ok
+}
+
+// TensorClasses lists the items of the bit ledger.
+func TensorClasses() []string { return []string{"linear", "embedding", "head", "norm", "bias"} }
