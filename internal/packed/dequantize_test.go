@@ -1,0 +1,69 @@
+package packed
+
+import (
+	"math"
+	"testing"
+)
+
+// TestDequantizeByHand decodes matrices small enough to work out on paper.
+func TestDequantizeByHand(t *testing.T) {
+	h := F32ToF16
+	for _, c := range []struct {
+		name string
+		w    Weight
+		want []float32
+	}{
+		// Rows of 3 codes of 2 bits; groups {0,1} and {2}; zeros 1,2 and 3,0.
+		{"grid, short last group", &Grid{2, 3, 2, 2, false, []byte{0b10_01_00, 0b00_11_11},
+			[]uint16{h(0.5), h(2), h(1), h(-1)}, []byte{0b00_11_10_01}},
+			[]float32{-0.5, 0, 0, 0, 0, 0}},
+		{"grid, symmetric: zero 8", &Grid{1, 2, 4, 2, true, []byte{0x0f}, []uint16{h(0.25)}, nil},
+			[]float32{1.75, -2}},
+		{"codebook, two groups", &Codebook{1, 4, 2, 2, []byte{0b11_00_01_10},
+			[]uint16{h(1), h(2), h(3), h(4), h(-1), h(-2), h(-3), h(-4)}},
+			[]float32{3, 2, -1, -4}},
+		// [1 2; 3 4]·[5; 6]: 17, 39.
+		{"low rank", &LowRank{2, 1, 2, []uint16{h(1), h(2), h(3), h(4)}, []uint16{h(5), h(6)}},
+			[]float32{17, 39}},
+		{"f32", &Dense{1, 2, "F32", []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}}, []float32{1, -2}},
+		{"f16", &Dense{1, 2, "F16", []byte{0, 0x3c, 0, 0xc0}}, []float32{1, -2}},
+		{"bf16", &Dense{1, 2, "BF16", []byte{0x80, 0x3f, 0, 0xc0}}, []float32{1, -2}},
+	} {
+		if err := c.w.Check(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		out, in := c.w.Dims()
+		got := make([]float32, out*in)
+		c.w.Dequantize(got, 0, out)
+		for i := range got {
+			if got[i] != c.want[i] {
+				t.Errorf("%s: %v, want %v", c.name, got, c.want)
+				break
+			}
+		}
+	}
+}
+
+// TestDequantizeRows checks that blocks of rows give what the whole gives and
+// write nothing beside it.
+func TestDequantizeRows(t *testing.T) {
+	for _, w := range samples() {
+		out, in := w.Dims()
+		whole := make([]float32, out*in)
+		w.Dequantize(whole, 0, out)
+		for r := range out {
+			got := make([]float32, in+1)
+			got[in] = 12345
+			w.Dequantize(got, r, r+1)
+			for c, x := range whole[r*in : (r+1)*in] {
+				if math.Float32bits(got[c]) != math.Float32bits(x) {
+					t.Fatalf("%s row %d: column %d is %v, whole matrix has %v", w.Kind(), r, c, got[c], x)
+				}
+			}
+			if got[in] != 12345 {
+				t.Fatalf("%s row %d: wrote behind the row", w.Kind(), r)
+			}
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package packed
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+// zeros is where test weights get their codes from: only sizes matter here.
+var zeros = make([]byte, 64<<20)
+
+func bpw(w Weight) float64 {
+	out, in := w.Dims()
+	return 8 * float64(w.Bytes()) / float64(out) / float64(in)
+}
+
+func grid(out, in, bits, group int, symmetric bool) *Grid {
+	w := &Grid{Out: out, In: in, Bits: bits, Group: group, Symmetric: symmetric, Codes: zeros[:out*RowBytes(in, bits)]}
+	w.Scale = make([]uint16, out*w.Groups())
+	if !symmetric {
+		w.Zero = zeros[:RowBytes(len(w.Scale), bits)]
+	}
+	return w
+}
+
+func codebook(out, in, bits, gpr int) *Codebook {
+	return &Codebook{Out: out, In: in, Bits: bits, Group: in / gpr,
+		Codes: zeros[:out*RowBytes(in, bits)], Table: make([]uint16, out*gpr<<bits)}
+}
+
+// TestBitsPerWeight checks methods.md 6, row 12, counted from Bytes.
+func TestBitsPerWeight(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		w    Weight
+		want float64
+	}{
+		{"RTN4 asym 128", grid(64, 4096, 4, 128, false), 4.15625},
+		{"RTN4 asym 64", grid(64, 4096, 4, 64, false), 4.3125},
+		{"RTN4 asym 32", grid(64, 4096, 4, 32, false), 4.625},
+		{"RTN4 sym 128", grid(64, 4096, 4, 128, true), 4.125},
+		{"RTN4 sym 64", grid(64, 4096, 4, 64, true), 4.25},
+		{"RTN4 sym 32", grid(64, 4096, 4, 32, true), 4.5},
+		{"RTN2 asym 128: 2 + 18/128", grid(64, 4096, 2, 128, false), 2.140625},
+		{"RTN3 asym row: 3 + 19/4096", grid(64, 4096, 3, 4096, false), 3 + 19.0/4096},
+		{"SketchTune INT4 GPR 1", codebook(64, 4096, 4, 1), 4.0625},
+		{"SketchTune INT3 GPR 4: 3 + 16·8·4/4096", codebook(64, 4096, 3, 4), 3.125},
+		{"rank 64 of 4096²", &LowRank{4096, 4096, 64, make([]uint16, 64*4096), make([]uint16, 64*4096)}, 0.5},
+	} {
+		if err := c.w.Check(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got := bpw(c.w); got != c.want {
+			t.Errorf("%s: %v bits per weight, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// TestAbsMaxMinBudget checks methods.md 3.7: at 0.5 bits, R = 3 and 16-bit
+// cells, cells/N is 1/32 and λ per row 96; seeds cost 64·R bits, the class
+// map 3 per input channel, and the 8 class sizes 32 each.
+func TestAbsMaxMinBudget(t *testing.T) {
+	const n, d, rows = 2048, 2048, 3
+	row := n * d / 96
+	w := &Cells{Out: n, In: d, Rows: rows, Reading: "A", Seeds: make([]uint64, rows),
+		Class: make([]uint8, d), Sizes: make([]uint32, 8), Cells: make([]uint16, rows*row)}
+	w.Sizes[0] = uint32(row)
+	if err := w.Check(); err != nil {
+		t.Fatal(err)
+	}
+	want := float64(16*rows*row+64*rows+3*d+32*8) / (n * d)
+	if got := bpw(w); math.Abs(got-want) > 1e-15 {
+		t.Errorf("%v bits per weight, want %v", got, want)
+	}
+	if got := bpw(w); math.Abs(got-0.5) > 0.002 {
+		t.Errorf("%v bits per weight, want about 0.5", got)
+	}
+}
+
+// llama gives the shape of a model: decoder layers of seven linears.
+type llama struct {
+	name                   string
+	layers, hidden, kv, ff int
+}
+
+// linears returns a layer's matrices as (out, in).
+func (m llama) linears() [][2]int {
+	h := m.hidden
+	return [][2]int{{h, h}, {m.kv, h}, {m.kv, h}, {h, h}, {m.ff, h}, {m.ff, h}, {h, m.ff}}
+}
+
+// TestSketchTuneSizes checks the tables of methods.md 2.7 in all printed
+// digits: trainable values in millions at INT4 and stored bits per weight
+// averaged over the sketched matrices, at GPR 1, 2, 4 and 8.
+func TestSketchTuneSizes(t *testing.T) {
+	for _, c := range []struct {
+		m         llama
+		rows      int
+		weights   int
+		trainable string
+		stored    map[int]string
+	}{
+		{llama{"Llama-2-7B", 32, 4096, 4096, 11008}, 1359872, 6476005376, "21.76 / 43.52 / 87.03 / 174.06", map[int]string{
+			4: "4.054 / 4.108 / 4.215 / 4.430", 3: "3.027 / 3.054 / 3.108 / 3.215", 2: "2.013 / 2.027 / 2.054 / 2.108"}},
+		{llama{"Llama-13B", 40, 5120, 5120, 13824}, 2129920, 12687769600, "34.08 / 68.16 / 136.31 / 272.63", map[int]string{
+			4: "4.043 / 4.086 / 4.172 / 4.344", 3: "3.021 / 3.043 / 3.086 / 3.172", 2: "2.011 / 2.021 / 2.043 / 2.086"}},
+		{llama{"Llama-3-8B", 32, 4096, 1024, 14336}, 1376256, 6979321856, "22.02 / 44.04 / 88.08 / 176.16", map[int]string{
+			4: "4.050 / 4.101 / 4.202 / 4.404", 3: "3.025 / 3.050 / 3.101 / 3.202", 2: "2.013 / 2.025 / 2.050 / 2.101"}},
+		{llama{"Llama-3.2-1B", 16, 2048, 512, 8192}, 376832, 973078528, "6.03 / 12.06 / 24.12 / 48.23", map[int]string{
+			4: "4.099 / 4.198 / 4.397 / 4.793", 3: "3.050 / 3.099 / 3.198 / 3.397", 2: "2.025 / 2.050 / 2.099 / 2.198"}},
+	} {
+		rows, weights := 0, 0
+		for _, s := range c.m.linears() {
+			rows += c.m.layers * s[0]
+			weights += c.m.layers * s[0] * s[1]
+		}
+		if rows != c.rows || weights != c.weights {
+			t.Errorf("%s: %d rows, %d weights; want %d, %d", c.m.name, rows, weights, c.rows, c.weights)
+		}
+		for bits, want := range c.stored {
+			var avg, millions [4]float64
+			for i, gpr := range []int{1, 2, 4, 8} {
+				var bytes int64
+				values := 0
+				for _, s := range c.m.linears() {
+					w := codebook(s[0], s[1], bits, gpr)
+					bytes += int64(c.m.layers) * w.Bytes()
+					values += c.m.layers * len(w.Table)
+				}
+				avg[i] = 8 * float64(bytes) / float64(weights)
+				millions[i] = float64(values) / 1e6
+			}
+			if got := fmt.Sprintf("%.3f / %.3f / %.3f / %.3f", avg[0], avg[1], avg[2], avg[3]); got != want {
+				t.Errorf("%s, %d bits: %s bits per weight, want %s", c.m.name, bits, got, want)
+			}
+			if got := fmt.Sprintf("%.2f / %.2f / %.2f / %.2f", millions[0], millions[1], millions[2], millions[3]); bits == 4 && got != c.trainable {
+				t.Errorf("%s: %s million values, want %s", c.m.name, got, c.trainable)
+			}
+		}
+	}
+}
