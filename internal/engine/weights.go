@@ -1,12 +1,12 @@
 package engine
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/internal/safetensors"
 )
 
 // Weights supplies a model's tensors by their checkpoint names. An artefact
@@ -86,54 +86,12 @@ func checkTensor(spec model.TensorSpec, w Weights) error {
 		}
 		return nil
 	}
-	if i := firstNonFinite(d.DType, d.Data); i >= 0 {
+	if i, bad := (safetensors.Tensor{DType: d.DType, Data: d.Data}).FirstNonFinite(); bad {
 		row := make([]float32, d.In)
 		d.Dequantize(row, i/d.In, i/d.In+1)
 		return fmt.Errorf("tensor %s: value [%d, %d] is %v", spec.Name, i/d.In, i%d.In, row[i%d.In])
 	}
 	return nil
-}
-
-// lane describes how a non-finite value of a stored type shows: all exponent
-// bits set, so that adding the exponent's lowest bit carries into the sign.
-// The constants repeat for every value in 64 bits.
-type lane struct {
-	size           int
-	mask, low, top uint64
-}
-
-var lanes = map[string]lane{
-	"F32":  {4, 0x7f800000_7f800000, 0x00800000_00800000, 0x80000000_80000000},
-	"F16":  {2, 0x7c00_7c00_7c00_7c00, 0x0400_0400_0400_0400, 0x8000_8000_8000_8000},
-	"BF16": {2, 0x7f80_7f80_7f80_7f80, 0x0080_0080_0080_0080, 0x8000_8000_8000_8000},
-}
-
-// firstNonFinite returns the index of the first value that is infinite or not
-// a number, or -1. It looks at eight bytes at a time.
-func firstNonFinite(dtype string, data []byte) int {
-	l := lanes[dtype]
-	if l.size == 0 {
-		panic("engine: no stored type " + dtype)
-	}
-	at := 0
-	for ; at+8 <= len(data); at += 8 {
-		v := binary.LittleEndian.Uint64(data[at:])
-		if (v&l.mask+l.low)&l.top != 0 {
-			break
-		}
-	}
-	for ; at+l.size <= len(data); at += l.size {
-		var v uint64
-		for b := l.size - 1; b >= 0; b-- {
-			v = v<<8 | uint64(data[at+b])
-		}
-		width := uint(8 * l.size)
-		mask := l.mask & (1<<width - 1)
-		if v&mask == mask {
-			return at / l.size
-		}
-	}
-	return -1
 }
 
 // finite reports whether x is neither infinite nor NaN: only then is x-x 0.
