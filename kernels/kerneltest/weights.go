@@ -1,0 +1,170 @@
+package kerneltest
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/sketchbench/sketchbench/internal/packed"
+)
+
+// A variant is one way to fill a format for a given size.
+type variant struct {
+	name string
+	make func(rnd *rand.Rand, out, in int) packed.Weight
+}
+
+// widths are the code widths that have kernels of their own.
+var widths = []int{2, 3, 4, 8}
+
+// variants lists what is tested of a format for matrices with in columns, nil
+// for a format that it does not know.
+func variants(kind packed.Kind, in int) []variant {
+	var list []variant
+	add := func(name string, make func(rnd *rand.Rand, out, in int) packed.Weight) {
+		list = append(list, variant{string(kind) + "/" + name, make})
+	}
+	switch kind {
+	case packed.KindDense:
+		for _, dtype := range []string{"F32", "F16", "BF16"} {
+			add(dtype, func(rnd *rand.Rand, out, in int) packed.Weight { return denseOf(rnd, out, in, dtype) })
+		}
+	case packed.KindGrid:
+		for _, bits := range widths {
+			for _, group := range gridGroups(in) {
+				for _, symmetric := range []bool{false, true} {
+					add(fmt.Sprintf("bits=%d/group=%d/symmetric=%v", bits, group, symmetric), func(rnd *rand.Rand, out, in int) packed.Weight {
+						return gridOf(rnd, out, in, bits, group, symmetric)
+					})
+				}
+			}
+		}
+	case packed.KindCodebook:
+		for _, bits := range widths {
+			for _, group := range codebookGroups(in) {
+				add(fmt.Sprintf("bits=%d/group=%d", bits, group), func(rnd *rand.Rand, out, in int) packed.Weight {
+					return codebookOf(rnd, out, in, bits, group)
+				})
+			}
+		}
+	case packed.KindLowRank:
+		for _, rank := range []int{1, 13} {
+			add(fmt.Sprintf("rank=%d", rank), func(rnd *rand.Rand, out, in int) packed.Weight {
+				return &packed.LowRank{Out: out, In: in, Rank: rank, U: halves(rnd, out*rank, 1), V: halves(rnd, rank*in, 1)}
+			})
+		}
+	case packed.KindCells:
+		for _, reading := range []string{packed.ReadingMagnitude, packed.ReadingSigned} {
+			for _, rows := range []int{1, 3} {
+				add(fmt.Sprintf("reading=%s/rows=%d", reading, rows), func(rnd *rand.Rand, out, in int) packed.Weight {
+					return cellsOf(rnd, out, in, rows, reading)
+				})
+			}
+		}
+	}
+	return list
+}
+
+// gridGroups returns group sizes: one group, groups of whole vectors, of parts
+// of a vector, odd ones; those that leave a short last group where in is not a
+// multiple.
+func gridGroups(in int) []int {
+	return slices.DeleteFunc([]int{in, 128, 64, 32, 10}, func(g int) bool { return g > in })
+}
+
+// codebookGroups is gridGroups for groups that must divide in, and the
+// smallest divisor above 1 for one more that is not a power of two.
+func codebookGroups(in int) []int {
+	groups := slices.DeleteFunc([]int{in, 128, 64, 32}, func(g int) bool { return in%g != 0 })
+	for p := 3; p < in; p++ {
+		if in%p == 0 {
+			groups = append(groups, in/p)
+			break
+		}
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
+}
+
+// halves returns n normal f16 values of the given standard deviation.
+func halves(rnd *rand.Rand, n int, sd float64) []uint16 {
+	v := make([]uint16, n)
+	for i := range v {
+		v[i] = packed.F32ToF16(float32(sd * rnd.NormFloat64()))
+	}
+	return v
+}
+
+func denseOf(rnd *rand.Rand, out, in int, dtype string) packed.Weight {
+	w := &packed.Dense{Out: out, In: in, DType: dtype}
+	for range out * in {
+		v := float32(rnd.NormFloat64())
+		switch dtype {
+		case "F32":
+			w.Data = binary.LittleEndian.AppendUint32(w.Data, math.Float32bits(v))
+		case "F16":
+			w.Data = binary.LittleEndian.AppendUint16(w.Data, packed.F32ToF16(v))
+		case "BF16":
+			w.Data = binary.LittleEndian.AppendUint16(w.Data, packed.F32ToBF16(v))
+		}
+	}
+	return w
+}
+
+// randomCodes returns out rows of in uniform codes, packed.
+func randomCodes(rnd *rand.Rand, out, in, bits int) []byte {
+	rb := packed.RowBytes(in, bits)
+	b := make([]byte, out*rb)
+	codes := make([]uint8, in)
+	for r := range out {
+		for c := range codes {
+			codes[c] = uint8(rnd.IntN(1 << bits))
+		}
+		packed.PackRow(b[r*rb:], codes, bits)
+	}
+	return b
+}
+
+func gridOf(rnd *rand.Rand, out, in, bits, group int, symmetric bool) packed.Weight {
+	w := &packed.Grid{Out: out, In: in, Bits: bits, Group: group, Symmetric: symmetric, Codes: randomCodes(rnd, out, in, bits)}
+	n := out * w.Groups()
+	w.Scale = halves(rnd, n, 0.1)
+	if !symmetric {
+		w.Zero = randomCodes(rnd, 1, n, bits)
+	}
+	return w
+}
+
+func codebookOf(rnd *rand.Rand, out, in, bits, group int) packed.Weight {
+	return &packed.Codebook{
+		Out: out, In: in, Bits: bits, Group: group,
+		Codes: randomCodes(rnd, out, in, bits), Table: halves(rnd, out*(in/group)<<bits, 1),
+	}
+}
+
+// cellsOf returns a sketch of up to 8 classes of unequal sizes, some of its
+// cells never hit.
+func cellsOf(rnd *rand.Rand, out, in, rows int, reading string) packed.Weight {
+	w := &packed.Cells{Out: out, In: in, Rows: rows, Reading: reading, Class: make([]uint8, in)}
+	classes := min(in, packed.MaxClasses)
+	total := 0
+	for g := range classes {
+		w.Sizes = append(w.Sizes, uint32(1+3*g))
+		total += 1 + 3*g
+	}
+	for c := range w.Class {
+		w.Class[c] = uint8(rnd.IntN(classes))
+	}
+	for range rows {
+		w.Seeds = append(w.Seeds, rnd.Uint64())
+	}
+	w.Cells = halves(rnd, rows*total, 1)
+	for i := range w.Cells {
+		if rnd.IntN(5) == 0 {
+			w.Cells[i] = 0x7c00 // +Inf: never hit
+		}
+	}
+	return w
+}
