@@ -9,14 +9,16 @@ import (
 // F16ToF32 widens an IEEE 754 binary16 value. The result is exact; a NaN keeps
 // its payload.
 func F16ToF32(h uint16) float32 {
-	m := uint32(h&0x7fff) << 13
-	// The exponent bias differs by 112; multiplying instead of adding to the
-	// exponent also normalizes subnormals.
-	f := math.Float32bits(math.Float32frombits(m) * 0x1p112)
-	if m >= 31<<23 {
-		f |= 0x7f800000
+	sign, m := uint32(h&0x8000)<<16, uint32(h&0x7fff)
+	switch {
+	case m < 1<<10:
+		// A subnormal m·2^-24 goes through an integer, since arithmetic on
+		// float32 subnormals is slow.
+		return math.Float32frombits(sign | math.Float32bits(float32(int32(m))*0x1p-24))
+	case m >= 31<<10:
+		return math.Float32frombits(sign | 0x7f800000 | m<<13)
 	}
-	return math.Float32frombits(f | uint32(h&0x8000)<<16)
+	return math.Float32frombits(sign | (m<<13 + 112<<23)) // the exponents' biases differ by 112
 }
 
 // F32ToF16 rounds to the nearest binary16 value, ties to even. Magnitudes of
