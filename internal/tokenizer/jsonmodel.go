@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -29,12 +28,12 @@ func (f *faults) model(path string, raw json.RawMessage, w *words) map[string]in
 		return nil
 	}
 	f.options(o, w.byChar)
-	var vocab map[string]int32
-	if !o.into("vocab", &vocab, "an object of token ids") {
-		return nil
+	vocab, fault := (&scanner{text: string(o.members["vocab"])}).vocabulary()
+	if fault == "" && len(vocab) == 0 {
+		fault = "no tokens"
 	}
-	if len(vocab) == 0 {
-		f.add(o.at("vocab"), "%s, want an object of token ids", excerpt(o.members["vocab"]))
+	if fault != "" {
+		f.add(o.at("vocab"), "%s", fault)
 		return nil
 	}
 	if !f.checkIDs(o.at("vocab"), vocab) {
@@ -76,15 +75,16 @@ func (f *faults) options(o object, byChar bool) {
 	}
 }
 
-// checkIDs reports whether ids are in range and unique.
+// checkIDs reports whether ids are unique.
 func (f *faults) checkIDs(path string, vocab map[string]int32) bool {
-	owner := make(map[int32]string, len(vocab))
+	size := int32(0)
+	for _, id := range vocab {
+		size = max(size, id+1)
+	}
+	owner := make([]string, size)
 	good := true
 	for token, id := range vocab {
-		if id < 0 || id >= maxVocabulary {
-			f.add(path, "id %d of %q, want 0 to %d", id, token, maxVocabulary-1)
-			good = false
-		} else if twin, ok := owner[id]; ok {
+		if twin := owner[id]; twin != "" {
 			f.add(path, "id %d of both %q and %q", id, min(token, twin), max(token, twin))
 			good = false
 		}
@@ -127,8 +127,13 @@ func (f *faults) alphabet(path string, vocab map[string]int32, w *words) {
 // merges reads the list of merges, rank by rank. A pair that stands twice has
 // the later rank, as in Hugging Face's program.
 func (f *faults) merges(o object, vocab map[string]int32, w *words) merges {
-	list, ok := f.mergeList(o)
-	if !ok {
+	if o.null("merges") {
+		f.add(o.at("merges"), "absent, want a list of pairs")
+		return nil
+	}
+	list, bad := (&scanner{text: string(o.members["merges"])}).pairs()
+	if bad >= 0 {
+		f.add(index(o.at("merges"), bad), "want two tokens")
 		return nil
 	}
 	out := make(merges, len(list))
@@ -157,47 +162,16 @@ func (f *faults) merges(o object, vocab map[string]int32, w *words) merges {
 	return out
 }
 
-// mergeList reads merges in either spelling, "a b" or ["a", "b"].
-func (f *faults) mergeList(o object) ([][2]string, bool) {
-	raw := bytes.TrimSpace(o.members["merges"])
-	if isNull(raw) {
-		f.add(o.at("merges"), "absent, want a list of pairs")
-		return nil, false
-	}
-	if rest := bytes.TrimSpace(raw[1:]); raw[0] == '[' && len(rest) > 0 && rest[0] == '[' {
-		var pairs [][2]string
-		if !o.into("merges", &pairs, "a list of pairs") {
-			return nil, false
-		}
-		return pairs, true
-	}
-	var lines []string
-	if !o.into("merges", &lines, "a list of pairs") {
-		return nil, false
-	}
-	pairs := make([][2]string, 0, len(lines))
-	for i, line := range lines {
-		if strings.HasPrefix(line, "#version") {
-			continue
-		}
-		left, right, ok := strings.Cut(line, " ")
-		if !ok || strings.Contains(right, " ") {
-			f.add(index(o.at("merges"), i), "%q, want two tokens", line)
-			return nil, false
-		}
-		pairs = append(pairs, [2]string{left, right})
-	}
-	return pairs, true
-}
-
 // byteToken is the token of a byte in a vocabulary with byte fallback.
 func byteToken(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
 // byteLevelRune maps a byte to the printable character that stands for it in a
 // byte-level vocabulary: itself if it is printable Latin-1, else the next of
 // U+0100, U+0101, … in order of bytes (Radford et al., GPT-2, encoder.py).
-var byteLevelRune, byteOfRune = func() (to [256]rune, from map[rune]byte) {
-	from = make(map[rune]byte, 256)
+var byteLevelRune, byteOfRune = func() (to [256]rune, from [256 + 68]int16) {
+	for i := range from {
+		from[i] = -1
+	}
 	next := rune(256)
 	for b := range 256 {
 		r := rune(b)
@@ -205,7 +179,7 @@ var byteLevelRune, byteOfRune = func() (to [256]rune, from map[rune]byte) {
 			r = next
 			next++
 		}
-		to[b], from[r] = r, byte(b)
+		to[b], from[r] = r, int16(b)
 	}
 	return to, from
 }()
@@ -217,11 +191,10 @@ func byteLevelToken(b byte) string { return string(byteLevelRune[b]) }
 func fromByteLevel(token string) (s string, ok bool) {
 	b := make([]byte, 0, len(token))
 	for _, r := range token {
-		c, ok := byteOfRune[r]
-		if !ok {
+		if int(r) >= len(byteOfRune) || byteOfRune[r] < 0 {
 			return "", false
 		}
-		b = append(b, c)
+		b = append(b, byte(byteOfRune[r]))
 	}
 	return string(b), true
 }

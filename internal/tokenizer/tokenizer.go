@@ -193,6 +193,11 @@ func (t *Tokenizer) Encode(text string) []int {
 		s = newState()
 	}
 	defer t.states.Put(s)
+	return t.encode(text, s)
+}
+
+// encode is Encode of valid UTF-8 with the given working memory.
+func (t *Tokenizer) encode(text string, s *state) []int {
 	s.out = make([]int, 0, len(text)/3+1)
 	t.raw.cut(text, s.emit, func(piece string) {
 		for _, f := range t.normalize {
