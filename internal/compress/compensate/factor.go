@@ -1,0 +1,131 @@
+// Package compensate rounds the columns of a weight matrix one after another
+// and moves the error of each into the columns that are still to come, so that
+// the layer's output on the calibration inputs changes least (GPTQ; methods.md
+// 2.2 steps 2-5 and 8, and 4.2). What a weight is rounded to is the caller's
+// choice. It does not gather second moments.
+package compensate
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/sketchbench/sketchbench/internal/linalg"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+// FactorOptions say how to prepare the second moments.
+type FactorOptions struct {
+	// Damp times the mean of the diagonal is added to the diagonal.
+	Damp float64
+	// ActOrder takes the columns in the order of falling diagonal.
+	ActOrder bool
+}
+
+// A Factor is the factorisation of the second moments H of a layer's inputs.
+// All matrices that read the same input share it; it is read only.
+type Factor struct {
+	Dim int // d, the number of input channels
+	// U is upper triangular, d×d, with H⁻¹ = UᵀU, in the order of processing.
+	U []float32
+	// Perm[k] is the original index of the column that is processed k-th.
+	Perm []int
+	// Dead marks the channels, by original index, that are always zero: their
+	// H_jj is 1 and their weights count as 0.
+	Dead []bool
+	// Damping is what was added to the diagonal, in units of H.
+	Damping float64
+}
+
+// NewFactor factors h, the symmetric d×d matrix H = 2/T·XᵀX, and keeps its
+// memory: the caller must not use h again. A channel whose diagonal is 0 is
+// dead. The inverse-Hessian factor comes from one Cholesky factorisation from
+// the last column backwards, H = R·Rᵀ with R upper, and U = R⁻¹. The result
+// does not depend on threads.
+func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, error) {
+	if d < 1 || len(h) != d*d {
+		panic(fmt.Sprintf("compensate: H of %d values for %d channels", len(h), d))
+	}
+	if !(o.Damp >= 0) || math.IsInf(o.Damp, 0) {
+		return nil, fmt.Errorf("damp: %v, want a finite number of 0 or more", o.Damp)
+	}
+	for i, v := range h {
+		if v-v != 0 || i/d == i%d && v < 0 {
+			return nil, fmt.Errorf("second moments: H[%d,%d] is %v", i/d, i%d, v)
+		}
+	}
+	f := &Factor{Dim: d, Perm: make([]int, d), Dead: make([]bool, d)}
+	var mean float64
+	for j := range d {
+		if h[j*d+j] == 0 {
+			f.Dead[j] = true
+			h[j*d+j] = 1
+		}
+		mean += float64(h[j*d+j]) / float64(d)
+		f.Perm[j] = j
+	}
+	if o.ActOrder {
+		slices.SortStableFunc(f.Perm, func(a, b int) int {
+			switch x, y := h[a*d+a], h[b*d+b]; {
+			case x > y:
+				return -1
+			case x < y:
+				return 1
+			}
+			return 0
+		})
+		permute(h, d, f.Perm)
+	}
+	f.Damping = o.Damp * mean
+	for j := range d {
+		h[j*d+j] = float32(float64(h[j*d+j]) + f.Damping)
+	}
+	if err := linalg.UpperFactor(cfg, h, d); err != nil {
+		return nil, fmt.Errorf("second moments %d×%d with damp %g (%.3g on the diagonal): %w; try a damp of %g",
+			d, d, o.Damp, f.Damping, err, max(10*o.Damp, 0.01))
+	}
+	if err := linalg.InvertUpper(cfg, h, d); err != nil {
+		return nil, fmt.Errorf("second moments %d×%d with damp %g: %w; try a damp of %g",
+			d, d, o.Damp, err, max(10*o.Damp, 0.01))
+	}
+	f.U = h
+	return f, nil
+}
+
+// permute takes rows and columns of h in the order of perm, in place.
+func permute(h []float32, d int, perm []int) {
+	row := make([]float32, d)
+	for r := range d {
+		a := h[r*d : (r+1)*d]
+		copy(row, a)
+		for k, j := range perm {
+			a[k] = row[j]
+		}
+	}
+	done := make([]bool, d)
+	for start := range d {
+		if done[start] {
+			continue
+		}
+		// Row k becomes row perm[k], along the cycle of start.
+		copy(row, h[start*d:(start+1)*d])
+		k := start
+		for perm[k] != start {
+			copy(h[k*d:(k+1)*d], h[perm[k]*d:(perm[k]+1)*d])
+			done[k] = true
+			k = perm[k]
+		}
+		copy(h[k*d:(k+1)*d], row)
+		done[k] = true
+	}
+}
+
+// Diagonal returns U_jj by original index. Its square is the diagonal of the
+// inverse Hessian after all columns that are processed before j are gone.
+func (f *Factor) Diagonal() []float64 {
+	u := make([]float64, f.Dim)
+	for k, j := range f.Perm {
+		u[j] = float64(f.U[k*f.Dim+k])
+	}
+	return u
+}

@@ -1,0 +1,133 @@
+// Package int4 compresses weights by rounding to nearest (RTN) on evenly
+// spaced grids, one per row and group of input channels (methods.md 4.1): the
+// baseline that looks at no data. It has no clip search and no error
+// compensation.
+package int4
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/sketchbench/sketchbench/internal/compress/grid"
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+// Version changes when the output for the same input does.
+const Version = 1
+
+// Options are the parameters of a scenario.
+type Options struct {
+	// Bits is the width of a code: 2, 3, 4 or 8.
+	Bits int `yaml:"bits"`
+	// Group is the number of adjacent input channels that share a scale; the
+	// last group of a row may be shorter. 0 is the whole row.
+	Group int `yaml:"group"`
+	// Symmetric grids store no zero; theirs is the level 2^Bits/2.
+	Symmetric bool `yaml:"symmetric"`
+}
+
+var widths = []int{2, 3, 4, 8}
+
+// DefaultOptions returns 4 bits, groups of 128, asymmetric.
+func DefaultOptions() Options { return Options{Bits: 4, Group: 128} }
+
+// Check returns the faults of o, each naming its field.
+func Check(o Options) []error {
+	var faults []error
+	if !slices.Contains(widths, o.Bits) {
+		faults = append(faults, fmt.Errorf("bits: %d, want one of %v", o.Bits, widths))
+	}
+	if o.Group < 0 {
+		faults = append(faults, fmt.Errorf("group: %d, want 0 (the whole row) or more", o.Group))
+	}
+	return faults
+}
+
+// Nominal returns the bits per weight of the codes alone, as papers print.
+func Nominal(o Options) float64 { return float64(o.Bits) }
+
+// group returns the group length on rows of in weights.
+func (o Options) group(in int) int {
+	if o.Group == 0 {
+		return in
+	}
+	return min(o.Group, in)
+}
+
+// StoredBytes returns what Compress stores of an out×in matrix: codes row by
+// row, 16 bits of scale per group and, unless Symmetric, Bits bits of zero.
+func StoredBytes(o Options, out, in int) int64 {
+	groups := out * ((in-1)/o.group(in) + 1)
+	n := out*packed.RowBytes(in, o.Bits) + 2*groups
+	if !o.Symmetric {
+		n += packed.RowBytes(groups, o.Bits)
+	}
+	return int64(n)
+}
+
+// chunk is the number of rows that a goroutine takes at a time.
+const chunk = 16
+
+// Compress rounds w, an out×in row-major matrix. Scales are rounded to f16
+// first, so that zeros and codes are the best for what is stored. A weight
+// that is not finite, or a group too wide for an f16 scale, is an error that
+// says where. The result does not depend on threads.
+func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Grid, error) {
+	if faults := Check(o); faults != nil {
+		return nil, fmt.Errorf("int4: %w", faults[0])
+	}
+	if out < 1 || in < 1 || len(w) != out*in {
+		panic(fmt.Sprintf("int4: %d weights for %d×%d", len(w), out, in))
+	}
+	p := &packed.Grid{
+		Out: out, In: in, Bits: o.Bits, Group: o.group(in), Symmetric: o.Symmetric,
+		Codes: make([]byte, out*packed.RowBytes(in, o.Bits)),
+	}
+	groups := p.Groups()
+	p.Scale = make([]uint16, out*groups)
+	zeros := make([]uint8, out*groups)
+	errs := make([]error, (out+chunk-1)/chunk)
+	cfg.Parallel(len(errs), func(i int) {
+		codes := make([]uint8, in)
+		for r := i * chunk; r < min((i+1)*chunk, out) && errs[i] == nil; r++ {
+			errs[i] = round(p, zeros[r*groups:(r+1)*groups], codes, w[r*in:(r+1)*in], r)
+		}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("int4: %w", err)
+		}
+	}
+	if !o.Symmetric {
+		p.Zero = make([]byte, packed.RowBytes(len(zeros), o.Bits))
+		packed.PackRow(p.Zero, zeros, o.Bits)
+	}
+	return p, nil
+}
+
+// round compresses row r: its scales and codes in p, its zeros in zeros.
+func round(p *packed.Grid, zeros, codes []uint8, w []float32, r int) error {
+	for g := range zeros {
+		first := g * p.Group
+		v := w[first:min(first+p.Group, p.In)]
+		var lo, hi float32
+		for c, x := range v {
+			if x-x != 0 { // NaN or infinite
+				return fmt.Errorf("weight [%d,%d] is %v", r, first+c, x)
+			}
+			lo, hi = min(lo, x), max(hi, x)
+		}
+		q, scale, err := grid.New16(float64(lo), float64(hi), p.Bits, p.Symmetric)
+		if err != nil {
+			return fmt.Errorf("weights [%d,%d:%d]: %w", r, first, first+len(v), err)
+		}
+		p.Scale[r*len(zeros)+g], zeros[g] = scale, uint8(q.Zero)
+		for c, x := range v {
+			codes[first+c] = q.Code(float64(x))
+		}
+	}
+	rb := packed.RowBytes(p.In, p.Bits)
+	packed.PackRow(p.Codes[r*rb:(r+1)*rb], codes, p.Bits)
+	return nil
+}
