@@ -6,13 +6,12 @@ import (
 	"errors"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/sketchbench/sketchbench/internal/sharedtest"
 )
 
 // script is a Clock that does not measure: run k takes the k-th of its times, the
@@ -149,7 +148,7 @@ func TestBlocks(t *testing.T) {
 }
 
 func TestMedianRank(t *testing.T) {
-	b, err := os.ReadFile(sharedtest.Dir(t, "reference", "stats", "stats.json"))
+	b, err := os.ReadFile(filepath.Join("..", "results", "summary", "testdata", "stats.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
