@@ -76,7 +76,10 @@ func New(dev kernels.Device, cfg model.Config, w Weights, opts Options) (*Engine
 	if err := e.allocate(min(chunk, maxTokens)); err != nil {
 		return nil, err
 	}
-	return e, e.upload(w)
+	if err := e.upload(w); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // allocate makes the buffers whose size is known beforehand.

@@ -200,6 +200,9 @@ func testArchitecture(t *testing.T, dir string) {
 
 // TestTrained runs the demo model and the three story models.
 func TestTrained(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector needs a minute for these")
+	}
 	for _, m := range []struct {
 		name         string
 		model, truth []string
