@@ -287,12 +287,26 @@ func TestFeedback(t *testing.T) {
 	})
 }
 
+// TestMeanSquareOnly expects the mean squares of a walk with H, bit for bit,
+// from walks without: in turn, with feedback, and at once, with none.
 func TestMeanSquareOnly(t *testing.T) {
 	c, dev := open(t), newDevice(t)
-	base := collect(t, dev, c, calib.Options{}, nil)
-	for i, g := range collect(t, dev, c, calib.Options{MeanSquareOnly: true}, nil) {
-		if g.H != nil || !slices.Equal(g.MeanSquare, base[i].MeanSquare) {
-			t.Errorf("group %d: H of %d values, or other mean squares", i, len(g.H))
+	dropO := func(g calib.Group) (map[string]packed.Weight, error) {
+		if g.Input == model.InputO {
+			return zeros(g), nil
+		}
+		return nil, nil
+	}
+	for _, base := range []bool{false, true} {
+		want := collect(t, dev, c, calib.Options{Base: base}, dropO)
+		got := collect(t, dev, c, calib.Options{Base: base, MeanSquareOnly: true}, dropO)
+		if len(got) != len(want) {
+			t.Fatalf("Base %t: %d groups, want %d", base, len(got), len(want))
+		}
+		for i, g := range got {
+			if g.H != nil || !slices.Equal(g.MeanSquare, want[i].MeanSquare) || g.Input != want[i].Input || g.Layer != want[i].Layer {
+				t.Errorf("Base %t: group %d: H of %d values, or other mean squares", base, i, len(g.H))
+			}
 		}
 	}
 }

@@ -179,7 +179,7 @@ func (e *Engine) MaxTokens() int { return e.maxTokens }
 
 // SetObserver makes f see the inputs of the linear layers from now on; nil
 // ends that. The head is not a linear layer in this sense.
-func (e *Engine) SetObserver(f Observer) { e.ws.observer = f }
+func (e *Engine) SetObserver(f Observer) { e.ws.SetObserver(f) }
 
 // Close releases what the engine holds. The device stays open.
 func (e *Engine) Close() { *e = Engine{} }

@@ -54,6 +54,10 @@ func NewWorkspace(dev kernels.Device, cfg model.Config, chunk int) (*Workspace, 
 // Chunk returns the largest number of positions that fit.
 func (ws *Workspace) Chunk() int { return ws.chunk }
 
+// SetObserver makes f see the inputs of the linear layers from now on; nil
+// ends that.
+func (ws *Workspace) SetObserver(f Observer) { ws.observer = f }
+
 // bytes returns the size of the activations.
 func (ws *Workspace) bytes() int64 {
 	c := ws.cfg
