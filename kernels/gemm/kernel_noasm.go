@@ -1,0 +1,4 @@
+package gemm
+
+// kernels lists the kernels that this machine can run, best first.
+func kernels() []*kernel { return []*kernel{&genericKernel} }
