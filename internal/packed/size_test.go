@@ -96,7 +96,7 @@ func TestSketchTuneSizes(t *testing.T) {
 	for _, c := range []struct {
 		m         llama
 		rows      int
-		weights   int
+		weights   int64
 		trainable string
 		stored    map[int]string
 	}{
@@ -109,10 +109,10 @@ func TestSketchTuneSizes(t *testing.T) {
 		{llama{"Llama-3.2-1B", 16, 2048, 512, 8192}, 376832, 973078528, "6.03 / 12.06 / 24.12 / 48.23", map[int]string{
 			4: "4.099 / 4.198 / 4.397 / 4.793", 3: "3.050 / 3.099 / 3.198 / 3.397", 2: "2.025 / 2.050 / 2.099 / 2.198"}},
 	} {
-		rows, weights := 0, 0
+		rows, weights := 0, int64(0)
 		for _, s := range c.m.linears() {
 			rows += c.m.layers * s[0]
-			weights += c.m.layers * s[0] * s[1]
+			weights += int64(c.m.layers*s[0]) * int64(s[1])
 		}
 		if rows != c.rows || weights != c.weights {
 			t.Errorf("%s: %d rows, %d weights; want %d, %d", c.m.name, rows, weights, c.rows, c.weights)
