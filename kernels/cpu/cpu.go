@@ -54,6 +54,9 @@ func New(opts Options) (*Device, error) {
 	if opts.Threads == 0 {
 		opts.Threads = runtime.GOMAXPROCS(0)
 	}
+	if opts.ISA == gemm.Auto {
+		opts.ISA = Available()[0]
+	}
 	cfg, err := gemm.Config{ISA: opts.ISA, Threads: opts.Threads}.Resolve()
 	if err != nil {
 		return nil, fmt.Errorf("cpu: %w", err)
@@ -81,20 +84,18 @@ func (d *Device) Close() error { return nil }
 // which one core does some 20,000.
 const minWork = 1 << 16
 
-// parallel calls f for pieces [i,j) of 0..n-1 that cover it, at most step
-// long, on the device's threads if the whole is worth it. work is the number
+// parallel calls f for pieces [i,j) of 0..n-1 that cover it, each step
+// long but the last, on the device's threads if the whole is worth it. work is the number
 // of multiply-adds of all. What f computes for an index must not depend on
 // the piece that it comes in.
 func (d *Device) parallel(n, step, work int, f func(i, j int)) {
-	if n == 0 {
-		return
-	}
 	pieces := (n + step - 1) / step
-	if pieces == 1 || d.cfg.Threads == 1 || work < minWork {
-		f(0, n)
+	piece := func(p int) { f(p*step, min((p+1)*step, n)) }
+	if d.cfg.Threads == 1 || work < minWork {
+		for p := range pieces {
+			piece(p)
+		}
 		return
 	}
-	d.cfg.Parallel(pieces, func(p int) {
-		f(p*step, min((p+1)*step, n))
-	})
+	d.cfg.Parallel(pieces, piece)
 }

@@ -2,10 +2,20 @@ package cpu
 
 import "github.com/sketchbench/sketchbench/kernels/gemm"
 
-// leaves are the inner loops of one instruction set.
+// leaves are the inner loops of one instruction set. Those that are nil or
+// missing are done by decoding rows, see mulDecoded.
 type leaves struct {
 	dot  func(x, y []float32) float32
 	axpy func(y []float32, a float32, x []float32)
+	// dense multiplies a row of a Dense matrix by x, by type of the row.
+	dense map[string]func(w *byte, x []float32) float32
+	// grid and codebook hold kernels by width of a code, widest vectors first.
+	grid     [9][]gridKernel
+	codebook [9][]codebookKernel
+	// widen and unpack convert scales and zeros for the grid kernels; see
+	// widenF16AVX2 and unpackAVX2.
+	widen  func(dst *float32, src *uint16, n int)
+	unpack func(dst *float32, src *byte, n, bits int)
 }
 
 // genericLeaves are the portable loops.
@@ -14,11 +24,13 @@ var genericLeaves = leaves{dot: dotGeneric, axpy: axpyGeneric}
 // leavesOf returns the loops for an instruction set, and whether this build
 // and machine have them.
 func leavesOf(isa gemm.ISA) (leaves, bool) {
-	switch isa {
-	case gemm.Generic:
+	switch {
+	case isa == gemm.Generic:
 		return genericLeaves, true
-	case gemm.AVX2, gemm.AVX512:
-		return genericLeaves, true
+	case isa == gemm.AVX2 && haveAVX2:
+		return leavesAVX2, true
+	case isa == gemm.AVX512 && haveAVX512:
+		return leavesAVX512, true
 	}
 	return leaves{}, false
 }

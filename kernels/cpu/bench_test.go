@@ -1,0 +1,128 @@
+package cpu_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/kernels/cpu"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+// coldBytes is the size of a matrix in the benchmarks: far above any cache, so
+// that every product reads it from memory.
+const coldBytes = 256 << 20
+
+// BenchmarkRead reads memory and does nothing with it, on one thread: what the
+// products below are to be compared with.
+func BenchmarkRead(b *testing.B) {
+	data := make([]byte, coldBytes)
+	for i := range data {
+		data[i] = byte(i)
+	}
+	b.SetBytes(coldBytes)
+	var sum [4]uint64
+	for b.Loop() {
+		for p := data; len(p) >= 64; p = p[64:] {
+			q := p[:64]
+			sum[0] += binary.LittleEndian.Uint64(q) + binary.LittleEndian.Uint64(q[8:])
+			sum[1] += binary.LittleEndian.Uint64(q[16:]) + binary.LittleEndian.Uint64(q[24:])
+			sum[2] += binary.LittleEndian.Uint64(q[32:]) + binary.LittleEndian.Uint64(q[40:])
+			sum[3] += binary.LittleEndian.Uint64(q[48:]) + binary.LittleEndian.Uint64(q[56:])
+		}
+	}
+	if sum[0]+sum[1]+sum[2]+sum[3] == 0 {
+		b.Fatal("sum is 0")
+	}
+}
+
+// benchWeights are matrices of in columns and coldBytes bytes.
+func benchWeights(in int) map[string]func() packed.Weight {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	words := func(n int) []byte {
+		b := make([]byte, n+8)
+		for i := 0; i < n; i += 8 {
+			binary.LittleEndian.PutUint64(b[i:], rnd.Uint64())
+		}
+		return b[:n]
+	}
+	halves := func(n int) []uint16 {
+		v := make([]uint16, n)
+		for i := range v {
+			v[i] = uint16(0x2c00 + i%1024) // from 1/16 on
+		}
+		return v
+	}
+	m := make(map[string]func() packed.Weight)
+	for _, bits := range []int{2, 3, 4, 8} {
+		out := coldBytes * 8 / (in * bits)
+		for _, group := range []int{64, 128, in} {
+			name := fmt.Sprintf("bits=%d/group=%d", bits, group)
+			m["grid/"+name] = func() packed.Weight {
+				n := out * in / group
+				return &packed.Grid{
+					Out: out, In: in, Bits: bits, Group: group, Scale: halves(n),
+					Codes: words(out * packed.RowBytes(in, bits)), Zero: words(packed.RowBytes(n, bits)),
+				}
+			}
+			m["codebook/"+name] = func() packed.Weight {
+				return &packed.Codebook{
+					Out: out, In: in, Bits: bits, Group: group,
+					Codes: words(out * packed.RowBytes(in, bits)), Table: halves(out * in / group << bits),
+				}
+			}
+		}
+	}
+	for dtype, size := range map[string]int{"F32": 4, "F16": 2, "BF16": 2} {
+		m["dense/"+dtype] = func() packed.Weight {
+			out := coldBytes / (in * size)
+			return &packed.Dense{Out: out, In: in, DType: dtype, Data: make([]byte, out*in*size)}
+		}
+	}
+	m["lowrank/rank=1024"] = func() packed.Weight {
+		out := coldBytes/2/1024 - in
+		return &packed.LowRank{Out: out, In: in, Rank: 1024, U: halves(out * 1024), V: halves(1024 * in)}
+	}
+	return m
+}
+
+// BenchmarkMulCold multiplies matrices that lie in memory by one vector, on
+// one thread. Bytes are those stored: codes and tables.
+func BenchmarkMulCold(b *testing.B) {
+	const in = 4096
+	weights := benchWeights(in)
+	var names []string
+	for name := range weights {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, isa := range []gemm.ISA{gemm.AVX2, gemm.AVX512} {
+			if slices.Contains(cpu.Available(), isa) {
+				b.Run(name+"/"+string(isa), func(b *testing.B) { benchMul(b, isa, 1, weights[name]()) })
+			}
+		}
+	}
+}
+
+// benchMul times products with t vectors.
+func benchMul(b *testing.B, isa gemm.ISA, t int, w packed.Weight) {
+	d := open(b, isa, 1)
+	m, err := d.Upload(w)
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, in := w.Dims()
+	x, y := make(cpu.Buffer, t*in), make(cpu.Buffer, t*out)
+	for i := range x {
+		x[i] = float32(i%7) - 3
+	}
+	b.SetBytes(w.Bytes())
+	for b.Loop() {
+		d.Mul(y, x, t, m)
+	}
+	b.ReportMetric(2*float64(t)*float64(out)*float64(in)*float64(b.N)/b.Elapsed().Seconds()*1e-9, "GFLOP/s")
+}
