@@ -1,0 +1,199 @@
+package ultrasketch
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+)
+
+// classes sorts channels by importance, ascending and stable, and cuts them
+// into count classes as equal as possible, the larger ones first. It returns
+// the class of each channel.
+func classes(importance []float64, count int) []uint8 {
+	order := make([]int, len(importance))
+	for j := range order {
+		order[j] = j
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(importance[a], importance[b]) })
+	class := make([]uint8, len(importance))
+	size, larger := len(order)/count, len(order)%count
+	for g := range count {
+		n := size
+		if g < larger {
+			n++
+		}
+		for _, j := range order[:n] {
+			class[j] = uint8(g)
+		}
+		order = order[n:]
+	}
+	return class
+}
+
+// Allocate shares the cells of a sketch row among the classes of an out×in
+// matrix, by one of the rules of Options.Allocation (methods.md 3.6). With N_g
+// the weights of class g and I_g the mean importance of its channels, class g
+// gets
+//
+//	s_g = min(max(t·v_g, 1), N_g), v_g = N_g·I_g, N_g·I_g^½ or N_g,
+//
+// with the one t for which the sum is cells, rounded by largest remainder; of
+// equal remainders the lowest class's is taken first. Channels of importance 0
+// get a cell for each class and, when all others are full, the rest. All
+// arithmetic is exact, so the sum is too. The error says that there are fewer
+// cells than classes, or more than weights.
+func Allocate(rule string, importance []float64, class []uint8, out int, cells int64) ([]uint32, error) {
+	count := int(slices.Max(class)) + 1
+	columns := make([]int64, count)
+	sums := make([]*big.Rat, count)
+	for g := range sums {
+		sums[g] = new(big.Rat)
+	}
+	for j, g := range class {
+		columns[g]++
+		sums[g].Add(sums[g], new(big.Rat).SetFloat64(importance[j]))
+	}
+	weights := make([]*big.Rat, count)
+	capacity := make([]int64, count)
+	for g, n := range columns {
+		capacity[g] = n * int64(out)
+		switch rule {
+		case Proportional:
+			weights[g] = sums[g] // N_g·I_g, over out
+		case SquareRoot:
+			mean, _ := new(big.Rat).Quo(sums[g], big.NewRat(n, 1)).Float64()
+			weights[g] = new(big.Rat).SetFloat64(math.Sqrt(mean))
+			weights[g].Mul(weights[g], big.NewRat(n, 1))
+		case Uniform:
+			weights[g] = big.NewRat(n, 1)
+		default:
+			return nil, fmt.Errorf("allocation: %q, want one of %v", rule, allocations)
+		}
+	}
+	shares, err := share(weights, capacity, cells)
+	if err != nil {
+		return nil, err
+	}
+	sizes := make([]uint32, count)
+	for g, s := range shares {
+		sizes[g] = uint32(s)
+	}
+	return sizes, nil
+}
+
+// share returns integers s_g of sum total, near min(max(t·weights[g], 1),
+// capacity[g]) with the one t that fits, as Allocate describes.
+func share(weights []*big.Rat, capacity []int64, total int64) ([]int64, error) {
+	var room, full int64 // of all classes; of those with a weight
+	var worthless []int  // classes without
+	for g, c := range capacity {
+		room += c
+		if weights[g].Sign() > 0 {
+			full += c
+		} else {
+			worthless = append(worthless, g)
+		}
+	}
+	if n := int64(len(weights)); total < n || total > room {
+		return nil, fmt.Errorf("%d cells in a row for %d classes of %d weights, want %d to %d", total, n, room, n, room)
+	}
+	if rest := total - full; len(worthless) > 0 && rest >= int64(len(worthless)) {
+		return shareRest(worthless, capacity, rest)
+	}
+	t := multiplier(weights, capacity, total)
+	parts := make([]*big.Rat, len(weights))
+	for g, w := range weights {
+		parts[g] = clamp(t, w, capacity[g])
+	}
+	return round(parts, total), nil
+}
+
+// shareRest fills every class but the worthless ones, and gives those the rest
+// in proportion to their capacity.
+func shareRest(worthless []int, capacity []int64, rest int64) ([]int64, error) {
+	weights := make([]*big.Rat, len(worthless))
+	caps := make([]int64, len(worthless))
+	for i, g := range worthless {
+		weights[i], caps[i] = big.NewRat(capacity[g], 1), capacity[g]
+	}
+	s, err := share(weights, caps, rest)
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Clone(capacity)
+	for i, g := range worthless {
+		all[g] = s[i]
+	}
+	return all, nil
+}
+
+// clamp returns min(max(t·w, 1), capacity).
+func clamp(t, w *big.Rat, capacity int64) *big.Rat {
+	x := new(big.Rat).Mul(t, w)
+	if one := big.NewRat(1, 1); x.Cmp(one) < 0 {
+		return one
+	}
+	if c := big.NewRat(capacity, 1); x.Cmp(c) > 0 {
+		return c
+	}
+	return x
+}
+
+// multiplier returns a t with Σ clamp(t·w_g) = total, for a total that some t
+// reaches. The sum is piecewise linear in t and rises; its corners lie where a
+// class meets a bound.
+func multiplier(weights []*big.Rat, capacity []int64, total int64) *big.Rat {
+	var corners []*big.Rat
+	for g, w := range weights {
+		if w.Sign() > 0 {
+			inv := new(big.Rat).Inv(w)
+			corners = append(corners, inv, new(big.Rat).Mul(inv, big.NewRat(capacity[g], 1)))
+		}
+	}
+	slices.SortFunc(corners, (*big.Rat).Cmp)
+	sum := func(t *big.Rat) *big.Rat {
+		s := new(big.Rat)
+		for g, w := range weights {
+			s.Add(s, clamp(t, w, capacity[g]))
+		}
+		return s
+	}
+	want := big.NewRat(total, 1)
+	at, reached := new(big.Rat), sum(new(big.Rat))
+	for _, t := range corners {
+		s := sum(t)
+		if s.Cmp(want) >= 0 {
+			if s.Cmp(reached) == 0 {
+				return t
+			}
+			// t₀ + (t₁−t₀)·(want−s₀)/(s₁−s₀)
+			part := new(big.Rat).Sub(want, reached)
+			part.Quo(part, new(big.Rat).Sub(s, reached))
+			part.Mul(part, new(big.Rat).Sub(t, at))
+			return part.Add(part, at)
+		}
+		at, reached = t, s
+	}
+	return at
+}
+
+// round rounds parts of sum total down, and adds one to those of the largest
+// remainders until the sum is total again.
+func round(parts []*big.Rat, total int64) []int64 {
+	whole := make([]int64, len(parts))
+	remainder := make([]*big.Rat, len(parts))
+	order := make([]int, len(parts))
+	for g, p := range parts {
+		whole[g] = new(big.Int).Quo(p.Num(), p.Denom()).Int64()
+		remainder[g] = new(big.Rat).Sub(p, big.NewRat(whole[g], 1))
+		total -= whole[g]
+		order[g] = g
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return remainder[b].Cmp(remainder[a]) })
+	for _, g := range order[:total] {
+		whole[g]++
+	}
+	return whole
+}

@@ -1,0 +1,390 @@
+package ultrasketch
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+func normal(n int, seed uint64) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	w := make([]float32, n)
+	for i := range w {
+		w[i] = float32(rng.NormFloat64())
+	}
+	return w
+}
+
+// plain sketches w as one class of cells per row.
+func plain(w []float32, out, in, rows, cells int, seed uint64) *packed.Cells {
+	s := &packed.Cells{
+		Out: out, In: in, Rows: rows, Reading: packed.ReadingMagnitude, Seeds: Seeds(seed, rows),
+		Class: make([]uint8, in), Sizes: []uint32{uint32(cells)},
+	}
+	fill(gemm.Config{}, s, w)
+	return s
+}
+
+// measure returns relF, the mean of |ŵ|/|w| and the share of right signs.
+func measure(w, v []float32) [3]float64 {
+	var d, n, ratio, sign float64
+	for i := range w {
+		x, y := float64(w[i]), float64(v[i])
+		d += (x - y) * (x - y)
+		n += x * x
+		ratio += math.Abs(y) / math.Abs(x)
+		if math.Signbit(x) == math.Signbit(y) && y != 0 {
+			sign++
+		}
+	}
+	return [3]float64{math.Sqrt(d / n), ratio / float64(len(w)), sign / float64(len(w))}
+}
+
+// table is methods.md 3.5: rows, λ, then relF, ratio and share of right signs
+// for readings A and C. relF (A) of the row 3, 2 is the mean over seeds,
+// 0.8101.
+var table = []struct {
+	rows, lambda int
+	a, c         [3]float64
+}{
+	{1, 2, [3]float64{0.949, 0.636, 0.716}, [3]float64{0.949, 0.636, 0.716}},
+	{1, 4, [3]float64{1.012, 0.469, 0.623}, [3]float64{1.012, 0.469, 0.623}},
+	{1, 8, [3]float64{1.013, 0.316, 0.562}, [3]float64{1.013, 0.316, 0.562}},
+	{3, 2, [3]float64{0.8101, 0.877, 0.864}, [3]float64{0.974, 0.662, 0.683}},
+	{3, 4, [3]float64{1.006, 0.702, 0.722}, [3]float64{1.024, 0.509, 0.603}},
+	{3, 8, [3]float64{1.027, 0.497, 0.614}, [3]float64{1.018, 0.352, 0.552}},
+	{3, 16, [3]float64{1.011, 0.326, 0.557}, [3]float64{1.006, 0.227, 0.526}},
+	{3, 24, [3]float64{1.005, 0.247, 0.538}, [3]float64{1.003, 0.172, 0.518}},
+	{3, 96, [3]float64{1.000, 0.089, 0.510}, [3]float64{1.000, 0.061, 0.505}},
+}
+
+// TestGaussian compares with the Monte-Carlo table, whose tolerances are 0.012
+// at 2^16 weights and 0.003 at 2^20 (methods.md 6, row 1).
+func TestGaussian(t *testing.T) {
+	for side, tol := range map[int]float64{256: 0.012, 1024: 0.003} {
+		if testing.Short() && side > 256 {
+			continue
+		}
+		w := normal(side*side, 1)
+		for _, c := range table {
+			if side > 256 && c.lambda != 2 && c.lambda != 96 {
+				continue
+			}
+			s := plain(w, side, side, c.rows, side*side/c.lambda, 2)
+			for reading, want := range map[string][3]float64{packed.ReadingMagnitude: c.a, packed.ReadingSigned: c.c} {
+				s.Reading = reading
+				got := measure(w, decode(s))
+				for i, name := range []string{"relF", "ratio", "signs"} {
+					if !(math.Abs(got[i]-want[i]) <= tol) {
+						t.Errorf("2^%d weights, %d rows, λ = %d, reading %s: %s = %.4f, want %v ± %v", 2*int(math.Log2(float64(side))), c.rows, c.lambda, reading, name, got[i], want[i], tol)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestEmptyShare checks each row against e^-λ within three standard
+// deviations. The number of empty cells of m after N = λm throws has the
+// variance m·e^-λ·(1 − (1+λ)·e^-λ) (Kolchin, Sevast'yanov and Chistyakov,
+// Random Allocations, 1978, chapter 1).
+func TestEmptyShare(t *testing.T) {
+	const side = 256
+	w := normal(side*side, 4)
+	for _, lambda := range []float64{2, 4, 8} {
+		m := int(side * side / lambda)
+		p := math.Exp(-lambda)
+		sd := math.Sqrt(p * (1 - (1+lambda)*p) / float64(m))
+		for seed := range uint64(5) {
+			if got := EmptyShare(plain(w, side, side, 1, m, seed)); !(math.Abs(got-p) <= 3*sd) {
+				t.Errorf("λ = %g, seed %d: share %.5f, want %.5f ± %.5f", lambda, seed, got, p, 3*sd)
+			}
+		}
+	}
+}
+
+// naive sketches w as methods.md 3.3 writes it down, in the given order of
+// weights, in float64.
+func naive(s *packed.Cells, w []float32, order []int) []float32 {
+	layout := s.Layout()
+	cells := make([]float64, s.Rows*layout.Row)
+	for i := range cells {
+		cells[i] = math.Inf(1)
+	}
+	index := func(k, a int) int {
+		r, c := a/s.In, a%s.In
+		g := s.Class[c]
+		rank := uint64(r)*layout.Counts[g] + uint64(layout.Position[c])
+		return k*layout.Row + int(layout.Offsets[g]) + int(packed.CellIndex(s.Seeds[k], rank, s.Sizes[g]))
+	}
+	for _, a := range order {
+		for k := range s.Rows {
+			if p := &cells[index(k, a)]; math.Abs(float64(w[a])) < math.Abs(*p) {
+				*p = float64(w[a])
+			}
+		}
+	}
+	out := make([]float32, len(cells))
+	for i, v := range cells {
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// TestInvariants checks, over shapes, classes, readings and rules: the cells
+// are those of weights inserted one by one in any order; |ŵ| ≤ |w| everywhere,
+// with equality, before rounding, at the smallest; the size is the one stated.
+func TestInvariants(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, d := range [][2]int{{64, 1}, {40, 3}, {33, 8}, {50, 100}, {17, 61}} {
+		out, in := d[0], d[1]
+		w := normal(out*in, uint64(in)) // no two magnitudes are equal
+		importance := make([]float64, in)
+		for j := range importance {
+			importance[j] = math.Exp(rng.NormFloat64())
+		}
+		for _, o := range []Options{
+			{Bits: 16, Rows: 1, Reading: "A", Allocation: Proportional},
+			{Bits: 8, Rows: 2, Reading: "C", Allocation: SquareRoot},
+			{Bits: 9, Rows: 3, Reading: "A", Allocation: Uniform},
+			{Bits: 64, Rows: 4, Reading: "C", Allocation: Proportional},
+		} {
+			t.Run(fmt.Sprintf("%d×%d/%+v", out, in, o), func(t *testing.T) {
+				s, err := Compress(gemm.Config{}, w, out, in, importance, o, 9)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Check(); err != nil {
+					t.Fatal(err)
+				}
+				if got, want := s.Bytes(), StoredBytes(o, out, in); got != want {
+					t.Errorf("%d bytes, want %d", got, want)
+				}
+				if got, want := len(s.Cells), min(int(o.Bits*float64(out*in)/16)/o.Rows, out*in)*o.Rows; got != want {
+					t.Errorf("%d cells, want %d", got, want)
+				}
+				for i, v := range naive(s, w, rng.Perm(len(w))) {
+					if s.Cells[i] != packed.F32ToF16TowardZero(v) {
+						t.Fatalf("cell %d is %v, want %v", i, packed.F16ToF32(s.Cells[i]), v)
+					}
+				}
+				checkUnderestimate(t, w, decode(s))
+			})
+		}
+	}
+}
+
+func checkUnderestimate(t *testing.T, w, v []float32) {
+	t.Helper()
+	smallest := 0
+	for i := range w {
+		if math.Abs(float64(w[i])) < math.Abs(float64(w[smallest])) {
+			smallest = i
+		}
+		if !(math.Abs(float64(v[i])) <= math.Abs(float64(w[i]))) {
+			t.Fatalf("|ŵ[%d]| = |%v| exceeds |%v|", i, v[i], w[i])
+		}
+	}
+	if want := packed.F16ToF32(packed.F32ToF16TowardZero(w[smallest])); v[smallest] != want {
+		t.Errorf("the smallest weight, %v, reads %v, want %v", w[smallest], v[smallest], want)
+	}
+}
+
+// TestPerfectHash: where no two weights share a cell, the matrix comes back.
+func TestPerfectHash(t *testing.T) {
+	w := []float32{1, -2, 0.5, 3, -0.25, 8}
+	for seed := range uint64(5000) {
+		s := plain(w, 2, 3, 1, 6, seed)
+		if EmptyShare(s) == 0 {
+			if got := decode(s); !slices.Equal(got, w) {
+				t.Errorf("seed %d: %v, want %v", seed, got, w)
+			}
+			return
+		}
+	}
+	t.Error("no seed without collisions")
+}
+
+// TestThreads checks that strips and their merging change nothing, ties
+// included: few distinct magnitudes of both signs.
+func TestThreads(t *testing.T) {
+	const out, in = 301, 90
+	w := normal(out*in, 7)
+	for i := range w {
+		w[i] = float32(math.Round(float64(w[i])*4)) / 4
+	}
+	importance := make([]float64, in)
+	for j := range importance {
+		importance[j] = float64(j % 7)
+	}
+	o := DefaultOptions()
+	var first *packed.Cells
+	for _, threads := range []int{1, 2, 7, 30} {
+		s, err := Compress(gemm.Config{Threads: threads}, w, out, in, importance, o, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = s
+			layout := s.Layout()
+			want := make([]float32, 0, len(s.Cells))
+			order := make([]int, len(w)) // by address: the lowest stays
+			for i := range order {
+				order[i] = i
+			}
+			slices.SortStableFunc(order, func(a, b int) int {
+				return a/in*in + int(layout.Position[a%in]) - b/in*in - int(layout.Position[b%in])
+			})
+			for _, v := range naive(s, w, order) {
+				want = append(want, v)
+			}
+			for i, v := range want {
+				if s.Cells[i] != packed.F32ToF16TowardZero(v) {
+					t.Fatalf("cell %d is %v, want %v", i, packed.F16ToF32(s.Cells[i]), v)
+				}
+			}
+		}
+		if !slices.Equal(s.Cells, first.Cells) {
+			t.Errorf("%d threads differ from 1", threads)
+		}
+	}
+}
+
+// TestBudgets: rows 13 and 16 of methods.md 6.
+func TestBudgets(t *testing.T) {
+	o := DefaultOptions()
+	if got := o.rowCells(2048, 8192); got != 2048*8192/96 {
+		t.Errorf("cells in a row at 0.5 bits in 3 rows: %d, want N/96", got)
+	}
+	// Llama-3.2-1B: q, k, v, gate, up, down of 16 layers.
+	var weights, bytes int64
+	for _, d := range [][2]int{{2048, 2048}, {512, 2048}, {512, 2048}, {8192, 2048}, {8192, 2048}, {2048, 8192}} {
+		weights += 16 * int64(d[0]) * int64(d[1])
+		bytes += 16 * StoredBytes(o, d[0], d[1])
+	}
+	if weights != 905969664 {
+		t.Errorf("%d weights, want 905969664", weights)
+	}
+	// 905969664/32 cells of 2 bytes are 56.62 MB. Class maps are 3 bits for
+	// each of 16·(5·2048+8192) channels, 0.11 MB; seeds and sizes 0.005 MB.
+	if mb := float64(bytes) / 1e6; math.Abs(mb-56.62-0.115) > 0.01 {
+		t.Errorf("%.3f MB, want 56.735", mb)
+	}
+	// 0.1·160/16 = 1 must not become 0 by rounding.
+	if got := (Options{Bits: 0.1, Rows: 1}).rowCells(16, 10); got != 1 {
+		t.Errorf("0.1 bits of 160 weights: %d cells, want 1", got)
+	}
+}
+
+// TestCheckShape: the bits that the error names do, and a bit less does not.
+func TestCheckShape(t *testing.T) {
+	o := DefaultOptions()
+	for _, d := range [][2]int{{64, 64}, {172, 64}, {10, 3}, {8192, 2048}} {
+		o.Bits = 1e-9
+		err := CheckShape(o, d[0], d[1])
+		if err == nil {
+			t.Fatalf("%v: no error", d)
+		}
+		text := err.Error()
+		if !strings.HasPrefix(text, fmt.Sprintf("bits: 1e-09 gives 0 cells in a row for the %d channel classes of a %d×%d matrix, want at least ", min(8, d[1]), d[0], d[1])) {
+			t.Errorf("%v: %s", d, text)
+		}
+		fmt.Sscanf(text[strings.LastIndex(text, "least ")+6:], "%g", &o.Bits)
+		if err := CheckShape(o, d[0], d[1]); err != nil {
+			t.Errorf("%v: %v", d, err)
+		}
+		o.Bits *= 0.998
+		if CheckShape(o, d[0], d[1]) == nil {
+			t.Errorf("%v: %v bits are enough too", d, o.Bits)
+		}
+	}
+}
+
+func TestSeeds(t *testing.T) {
+	// The first outputs of SplitMix64 from 1234567, as Rosetta Code prints them
+	// for its task "Pseudo-random numbers/Splitmix64".
+	want := []uint64{6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431}
+	if got := Seeds(1234567, 4); !slices.Equal(got, want) {
+		t.Errorf("Seeds = %v, want %v", got, want)
+	}
+}
+
+func TestCompresses(t *testing.T) {
+	for name, want := range map[string]bool{
+		"model.layers.0.self_attn.q_proj.weight": true, "model.layers.0.self_attn.k_proj.weight": true,
+		"model.layers.3.self_attn.v_proj.weight": true, "model.layers.0.self_attn.o_proj.weight": false,
+		"model.layers.0.mlp.gate_proj.weight": true, "model.layers.0.mlp.up_proj.weight": true,
+		"model.layers.0.mlp.down_proj.weight": true, "model.embed_tokens.weight": false,
+		"lm_head.weight": false, "model.norm.weight": false,
+		"model.layers.0.input_layernorm.weight": false,
+	} {
+		if got := Compresses(name); got != want {
+			t.Errorf("Compresses(%q) = %v", name, got)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	good := Options{Bits: 4, Rows: 2, Reading: "A", Allocation: Uniform}
+	ones := []float64{1, 1, 1, 1, 1}
+	nan := normal(100, 1)
+	nan[7*5+2] = float32(math.NaN())
+	inf := normal(100, 1)
+	inf[4] = float32(math.Inf(1))
+	w := normal(100, 1)
+	few := good
+	few.Bits = 0.1
+	for _, c := range []struct {
+		w          []float32
+		importance []float64
+		o          Options
+		want       string
+	}{
+		{nan, ones, good, "ultrasketch: weight [7,2] is NaN, want a finite number"},
+		{inf, ones, good, "ultrasketch: weight [0,4] is +Inf, want a finite number"},
+		{w, []float64{1, 1, math.NaN(), 1, 1}, good, "ultrasketch: importance[2] is NaN, want a finite number of 0 or more"},
+		{w, []float64{1, 1, 1, 1, -1}, good, "ultrasketch: importance[4] is -1, want a finite number of 0 or more"},
+		{w, ones, few, "ultrasketch: bits: 0.1 gives 0 cells in a row for the 5 channel classes of a 20×5 matrix, want at least 1.6 bits"},
+		{w, ones, Options{}, "ultrasketch: bits: 0, want above 0 and at most 64"},
+	} {
+		_, err := Compress(gemm.Config{}, c.w, 20, 5, c.importance, c.o, 0)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+	got := fmt.Sprint(Options{Bits: -1, Rows: 5, Reading: "B", Allocation: "x"}.Check())
+	want := `[bits: -1, want above 0 and at most 64 rows: 5, want 1 to 4 reading: "B", want one of A, C allocation: "x", want one of proportional, square-root, uniform]`
+	if got != want {
+		t.Errorf("Check = %s, want %s", got, want)
+	}
+	if faults := DefaultOptions().Check(); faults != nil {
+		t.Error(faults)
+	}
+}
+
+func BenchmarkCompress(b *testing.B) {
+	const out, in = 2048, 8192
+	w := normal(out*in, 1)
+	importance := make([]float64, in)
+	for j := range importance {
+		importance[j] = 1 + float64(j*7919%in)
+	}
+	for _, bits := range []float64{0.5, 3} {
+		b.Run(fmt.Sprintf("bits=%g", bits), func(b *testing.B) {
+			o := DefaultOptions()
+			o.Bits = bits
+			for b.Loop() {
+				if _, err := Compress(gemm.Config{}, w, out, in, importance, o, 1); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(out*in*float64(b.N)/1e6/b.Elapsed().Seconds(), "Mweights/s")
+		})
+	}
+}
