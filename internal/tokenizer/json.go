@@ -91,7 +91,7 @@ func (f *faults) preTokenizer(path string, raw json.RawMessage, split *[]splitte
 			if byteLevel {
 				f.add(index(o.at("pretokenizers"), i), "%s after ByteLevel is not implemented", kind(r))
 			}
-			byteLevel = f.preTokenizer(index(o.at("pretokenizers"), i), r, split)
+			byteLevel = f.preTokenizer(index(o.at("pretokenizers"), i), r, split) || byteLevel
 		}
 		return byteLevel
 	case "Split":
@@ -175,6 +175,8 @@ func (f *faults) decoder(path string, raw json.RawMessage, byteLevel bool) (stri
 // vocabulary agree.
 func (f *faults) addedTokens(top object, ids map[string]int32) []jsonToken {
 	var out []jsonToken
+	size := int32(len(ids)) // of the vocabulary
+	free := size
 	for i, raw := range top.list("added_tokens") {
 		path := index("added_tokens", i)
 		o, ok := f.object(path, raw, "id", "content", "single_word", "lstrip", "rstrip", "normalized", "special")
@@ -182,7 +184,9 @@ func (f *faults) addedTokens(top object, ids map[string]int32) []jsonToken {
 			continue
 		}
 		id := int32(-1)
-		o.into("id", &id, "a token id")
+		if !o.into("id", &id, "a token id") {
+			continue
+		}
 		t := jsonToken{id: id, normalized: o.flag("normalized", true)}
 		t.content, t.singleWord = o.text("content"), o.flag("single_word", false)
 		t.lstrip, t.rstrip = o.flag("lstrip", false), o.flag("rstrip", false)
@@ -196,6 +200,13 @@ func (f *faults) addedTokens(top object, ids map[string]int32) []jsonToken {
 		case known && have != id:
 			f.add(o.at("id"), "%d, but the token %q has id %d", id, t.content, have)
 			continue
+		case !known && id != free:
+			// Hugging Face's program would give it the free id and warn.
+			f.add(o.at("id"), "%d of %q, want %d, the next after the vocabulary and the tokens before", id, t.content, free)
+			continue
+		}
+		if id >= size {
+			free = id + 1
 		}
 		ids[t.content] = id
 		out = append(out, t)
