@@ -1,0 +1,168 @@
+package int4
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sketchbench/sketchbench/internal/compress/quanttest"
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+func compress(t testing.TB, w []float32, out, in int, o Options) (*packed.Grid, []float32) {
+	t.Helper()
+	p, err := Compress(gemm.Config{}, w, out, in, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Check(); err != nil {
+		t.Fatal(err)
+	}
+	what := make([]float32, len(w))
+	p.Dequantize(what, 0, out)
+	return p, what
+}
+
+// TestReference compares the error with that of another program, in float64,
+// which also rounds scales to f16 before zeros and codes.
+func TestReference(t *testing.T) {
+	type figures struct {
+		EF float64 `json:"e_F_scale_rounded_to_f16_first"`
+	}
+	quanttest.Run(t, func(t *testing.T, s *quanttest.Set) {
+		results, names := quanttest.Results[figures](t, s, "rtn")
+		for _, name := range names {
+			m := s.Matrix(t, name)
+			f := strings.Split(name, ".")
+			o := Options{Bits: int(f[1][1] - '0'), Symmetric: f[3] == "sym"}
+			if f[2] != "row" {
+				o.Group, _ = strconv.Atoi(f[2][1:])
+			}
+			_, what := compress(t, m.W, m.Out, m.In, o)
+			if e := m.RelativeFrobenius(quanttest.Widen(what)); !quanttest.Close(e, results[name].EF, 1e-6) {
+				t.Errorf("%s: e_F %.12g, want %.12g", name, e, results[name].EF)
+			}
+		}
+	})
+}
+
+func gaussian(n int) []float32 {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	w := make([]float32, n)
+	for i := range w {
+		w[i] = float32(rnd.NormFloat64())
+	}
+	return w
+}
+
+// TestHalfStep checks, with a short last group, that no weight moves by more
+// than half a step, or at an end of the grid by the step that rounding zero
+// and scale may cost (see package grid).
+func TestHalfStep(t *testing.T) {
+	const out, in = 7, 172
+	w := gaussian(out * in)
+	clear(w[2*in : 3*in]) // a row of zeros
+	for i := range 64 {
+		w[4*in+i] = 0.75 // a constant group
+	}
+	for _, bits := range widths {
+		for _, symmetric := range []bool{false, true} {
+			p, what := compress(t, w, out, in, Options{Bits: bits, Group: 64, Symmetric: symmetric})
+			if p.Groups() != 3 {
+				t.Fatalf("%d groups, want 64 + 64 + 44", p.Groups())
+			}
+			for i := range w {
+				step := float64(packed.F16ToF32(p.Scale[i/in*3+i%in/64]))
+				bound := step * (1 + float64(int(1)<<bits)*0x1p-11)
+				if d := math.Abs(float64(what[i]) - float64(w[i])); !(d <= bound) {
+					t.Fatalf("%d bits: weight %d moved by %g, a step is %g", bits, i, d, step)
+				}
+			}
+			for i := 2 * in; i < 3*in; i++ {
+				if what[i] != 0 {
+					t.Fatalf("%d bits: zero row became %v", bits, what[i])
+				}
+			}
+		}
+	}
+}
+
+// TestSizes pins the formulas of methods.md 6.12 on rows that are multiples
+// of the group, and that StoredBytes is what Compress stores on others.
+func TestSizes(t *testing.T) {
+	for _, c := range []struct {
+		group     int
+		symmetric bool
+		bpw       float64
+	}{{128, false, 4.15625}, {64, false, 4.3125}, {32, false, 4.625}, {128, true, 4.125}, {64, true, 4.25}, {32, true, 4.5}} {
+		o := Options{Bits: 4, Group: c.group, Symmetric: c.symmetric}
+		if got := 8 * float64(StoredBytes(o, 4096, 4096)) / (4096 * 4096); got != c.bpw {
+			t.Errorf("%+v: %v bits per weight, want %v", o, got, c.bpw)
+		}
+	}
+	for _, o := range []Options{{2, 0, false}, {3, 64, false}, {4, 500, true}, {8, 7, false}, {3, 128, true}} {
+		const out, in = 5, 173
+		p, _ := compress(t, gaussian(out*in), out, in, o)
+		if got, want := StoredBytes(o, out, in), p.Bytes(); got != want {
+			t.Errorf("%+v: StoredBytes %d, stored %d", o, got, want)
+		}
+	}
+}
+
+func TestThreads(t *testing.T) {
+	const out, in = 53, 200
+	w := gaussian(out * in)
+	var first *packed.Grid
+	for _, threads := range []int{1, 2, 5} {
+		p, err := Compress(gemm.Config{Threads: threads}, w, out, in, DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = p
+		}
+		for i, part := range p.Parts() {
+			if !bytes.Equal(part.Data, first.Parts()[i].Data) {
+				t.Errorf("%d threads: %s differs", threads, part.Name)
+			}
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	const out, in = 40, 130
+	for _, c := range []struct {
+		name string
+		bad  float32
+		o    Options
+		want string
+	}{
+		{"NaN", float32(math.NaN()), DefaultOptions(), "int4: weight [38,129] is NaN"},
+		{"infinite", float32(math.Inf(-1)), DefaultOptions(), "int4: weight [38,129] is -Inf"},
+		{"huge", 3e38, DefaultOptions(), "int4: weights [38,128:130]: scale overflows f16: 2e+37, largest 65504"},
+		{"bits", 0, Options{Bits: 5}, "int4: bits: 5, want one of [2 3 4 8]"},
+		{"group", 0, Options{Bits: 4, Group: -1}, "int4: group: -1, want 0 (the whole row) or more"},
+	} {
+		w := make([]float32, out*in)
+		w[38*in+129] = c.bad
+		if _, err := Compress(gemm.Config{}, w, out, in, c.o); err == nil || err.Error() != c.want {
+			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
+		}
+	}
+	if faults := Check(Options{Bits: 1, Group: -2}); len(faults) != 2 {
+		t.Errorf("faults %v, want both fields", faults)
+	}
+}
+
+func BenchmarkCompress(b *testing.B) {
+	const out, in = 2048, 2048
+	w := gaussian(out * in)
+	for b.Loop() {
+		compress(b, w, out, in, DefaultOptions())
+	}
+	b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
+}

@@ -1,0 +1,106 @@
+//go:build ignore
+
+// Make writes the copied cases: go run make.go SHARED/reference/quant
+//
+// The matrices are those that may be copied, heavy and gauss.
+package main
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"log"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/sketchbench/sketchbench/internal/safetensors"
+)
+
+var cases = map[string][]string{
+	"rtn":            {"heavy.b4.g128.asym", "heavy.b2.row.asym", "heavy.b4.row.sym", "gauss.b3.g64.asym"},
+	"sketchtune":     {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3", "heavy.u_diag", "heavy.perm", "gauss.u_diag", "gauss.perm"},
+	"kmeans_inertia": {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3"},
+}
+
+func main() {
+	src := os.Args[1]
+	for part, names := range cases {
+		f := open(filepath.Join(src, part+".safetensors"))
+		var keep []safetensors.Tensor
+		for _, name := range f.Names() {
+			for _, c := range names {
+				if name == c || strings.HasPrefix(name, c+".") {
+					t, _ := f.Tensor(name)
+					keep = append(keep, t)
+				}
+			}
+		}
+		write(part, keep)
+		if part != "kmeans_inertia" {
+			results(filepath.Join(src, part+".json"), part, names)
+		}
+	}
+	inputs(open(filepath.Join(src, "inputs.safetensors")))
+}
+
+// results copies the figures of the named cases.
+func results(path, part string, names []string) {
+	b, err := os.ReadFile(path)
+	check(err)
+	var file struct {
+		Versions json.RawMessage            `json:"versions"`
+		Results  map[string]json.RawMessage `json:"results"`
+	}
+	check(json.Unmarshal(b, &file))
+	keep := map[string]json.RawMessage{}
+	for _, name := range names {
+		if r, ok := file.Results[name]; ok {
+			keep[name] = r
+		}
+	}
+	file.Results = keep
+	b, err = json.MarshalIndent(file, "", " ")
+	check(err)
+	check(os.WriteFile(filepath.Join("testdata", part+".json"), append(b, '\n'), 0o644))
+}
+
+// inputs writes W, and H as its lower triangle row by row, rounded to float32.
+func inputs(f *safetensors.File) {
+	var keep []safetensors.Tensor
+	for _, name := range []string{"heavy", "gauss"} {
+		w, _ := f.Tensor(name + ".W")
+		x, _ := f.Tensor(name + ".X")
+		v := make([]float32, x.Len())
+		check(x.Float32(v))
+		rows, d := x.Shape[0], x.Shape[1]
+		var h []byte
+		for i := range d {
+			for j := range i + 1 {
+				var sum float64
+				for k := range rows {
+					sum += float64(v[k*d+i]) * float64(v[k*d+j])
+				}
+				h = binary.LittleEndian.AppendUint32(h, math.Float32bits(float32(2/float64(rows)*sum)))
+			}
+		}
+		keep = append(keep, w, safetensors.Tensor{Name: name + ".H", DType: "F32", Shape: []int{d * (d + 1) / 2}, Data: h})
+	}
+	write("inputs", keep)
+}
+
+func open(path string) *safetensors.File {
+	f, err := safetensors.Open(path)
+	check(err)
+	return f
+}
+
+func write(part string, tensors []safetensors.Tensor) {
+	check(safetensors.Write(filepath.Join("testdata", part+".safetensors"), tensors, nil))
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}

@@ -1,0 +1,462 @@
+package sketchtune
+
+import (
+	"bytes"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/compress/kmeans"
+	"github.com/sketchbench/sketchbench/internal/compress/quanttest"
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+func factor(t testing.TB, h []float32, d int, o Options) *compensate.Factor {
+	t.Helper()
+	f, err := compensate.NewFactor(gemm.Config{}, slices.Clone(h), d, o.FactorOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// compress returns the codebook and Ŵ.
+func compress(t testing.TB, w []float32, out, in int, f *compensate.Factor, o Options) (*packed.Codebook, []float64, Diagnostics) {
+	t.Helper()
+	p, d, err := CompressDiagnosed(gemm.Config{}, slices.Clone(w), out, in, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Check(); err != nil {
+		t.Fatal(err)
+	}
+	what := make([]float32, len(w))
+	p.Dequantize(what, 0, out)
+	return p, quanttest.Widen(what), d
+}
+
+type figures struct {
+	Damping float64
+	F16     struct {
+		EF float64 `json:"e_F"`
+		EH float64 `json:"e_H"`
+	} `json:"lut_rounded_to_f16"`
+	Optimal struct {
+		EH float64 `json:"e_H"`
+	} `json:"optimal_tables"`
+	Inertia struct {
+		Lloyd   float64 `json:"lloyd_sum"`
+		Optimal float64 `json:"optimal_sum"`
+	}
+}
+
+// options reads bits, groups and exponent from a name like heavy.b4.g1.s3.
+func options(name string) Options {
+	f := strings.Split(name, ".")
+	o := DefaultOptions()
+	o.Bits, o.GPR, o.Exponent = int(f[1][1]-'0'), int(f[2][1]-'0'), float64(f[3][1]-'0')
+	return o
+}
+
+// TestReference compares the whole method, from an even start, with that of
+// another program in float64 with tables rounded to f16 before codes are
+// chosen. That program in float32 moves e_H by up to 3.5e-4 through flipped
+// codes; a table entry near the middle of two f16 values may flip here too, by
+// 2^-11 of itself, hence 1e-3. Inertia before rounding is smooth in U_jj^-s:
+// 1e-5 plus 2s times the 1e-6 that U_jj is off by. It is in other units here:
+// the largest sample weight is 1.
+func TestReference(t *testing.T) {
+	quanttest.Run(t, func(t *testing.T, s *quanttest.Set) {
+		results, names := quanttest.Results[figures](t, s, "sketchtune")
+		factors := map[string]*compensate.Factor{}
+		worstF, worstH := 0.0, 0.0
+		for _, name := range names {
+			m := s.Matrix(t, name)
+			matrix, _, _ := strings.Cut(name, ".")
+			o := options(name)
+			if factors[matrix] == nil {
+				factors[matrix] = factor(t, quanttest.Narrow(m.H), m.In, o)
+			}
+			f, want := factors[matrix], results[name]
+			o.Start = string(kmeans.Linspace)
+			p, what, d := compress(t, m.W, m.Out, m.In, f, o)
+			eF, eH := m.RelativeFrobenius(what), m.Weighted(what)
+			worstF, worstH = max(worstF, math.Abs(eF/want.F16.EF-1)), max(worstH, math.Abs(eH/want.F16.EH-1))
+			if !quanttest.Close(eF, want.F16.EF, 1e-3) || !quanttest.Close(eH, want.F16.EH, 1e-3) {
+				t.Errorf("%s: e_F %v, e_H %v, want %+v", name, eF, eH, want.F16)
+			}
+			if !quanttest.Close(d.Damping, want.Damping, 1e-6) {
+				t.Errorf("%s: damping %v, want %v", name, d.Damping, want.Damping)
+			}
+			unit := math.Pow(slices.Min(f.Diagonal()), -o.Exponent)
+			tolerance := 1e-5 + 2e-6*o.Exponent
+			if e := d.Inertia * unit; !quanttest.Close(e, want.Inertia.Lloyd, tolerance) || e < want.Inertia.Optimal*(1-tolerance) {
+				t.Errorf("%s: inertia %v, want %+v", name, e, want.Inertia)
+			}
+			if got, want := StoredBytes(o, m.Out, m.In), p.Bytes(); got != want {
+				t.Errorf("%s: StoredBytes %d, stored %d", name, got, want)
+			}
+			checkTables(t, name, s, m, p)
+		}
+		t.Logf("e_F differs by at most %.2g, e_H by %.2g", worstF, worstH)
+	})
+}
+
+// checkTables compares f16 tables with the reference's: a rounding to f16
+// (2^-11 of the entry), and 1e-6 of the largest weight before it. An entry may
+// be less precise where a group's sample weights hardly constrain it.
+func checkTables(t *testing.T, name string, s *quanttest.Set, m *quanttest.Matrix, p *packed.Codebook) {
+	t.Helper()
+	lut, _ := s.Values(t, "sketchtune", name+".lut")
+	largest := 0.0
+	for _, w := range m.W {
+		largest = max(largest, math.Abs(float64(w)))
+	}
+	for i, h := range p.Table {
+		got := float64(packed.F16ToF32(h))
+		if d := math.Abs(got - lut[i]); !(d <= 0x1p-11*math.Abs(lut[i])+1e-6*largest) {
+			t.Errorf("%s: table entry %d is %v, want %v", name, i, got, lut[i])
+			return
+		}
+	}
+}
+
+// TestExactStart: with the optimum's tables e_H is the reference's, to the
+// f16 rounding of the tables, which moves it by up to 1.1 % there; the
+// default start is as near.
+func TestExactStart(t *testing.T) {
+	quanttest.Run(t, func(t *testing.T, s *quanttest.Set) {
+		results, names := quanttest.Results[figures](t, s, "sketchtune")
+		for _, name := range names {
+			o := options(name)
+			if o.Exponent != 3 || o.GPR == 2 {
+				continue
+			}
+			m := s.Matrix(t, name)
+			f := factor(t, quanttest.Narrow(m.H), m.In, o)
+			for _, start := range []kmeans.Start{kmeans.Exact, kmeans.Histogram} {
+				o.Start = string(start)
+				_, what, _ := compress(t, m.W, m.Out, m.In, f, o)
+				if e := m.Weighted(what); !quanttest.Close(e, results[name].Optimal.EH, 0.02) && e > 1e-6 {
+					t.Errorf("%s, %s: e_H %v, want %v", name, start, e, results[name].Optimal.EH)
+				}
+			}
+		}
+	})
+}
+
+// problem returns weights and second moments with a wide range of scales.
+func problem(out, in int) (w, h []float32) {
+	rnd := rand.New(rand.NewPCG(1, 1))
+	w, h = make([]float32, out*in), make([]float32, in*in)
+	for i := range w {
+		w[i] = float32(rnd.NormFloat64())
+	}
+	scale, x := make([]float64, in), make([]float64, in)
+	for j := range scale {
+		scale[j] = math.Exp(0.7 * rnd.NormFloat64())
+	}
+	for range 3 * in {
+		common := rnd.NormFloat64()
+		for j := range x {
+			x[j] = scale[j] * (rnd.NormFloat64() + common)
+		}
+		for i, a := range x {
+			for j, b := range x {
+				h[i*in+j] += float32(a * b)
+			}
+		}
+	}
+	return w, h
+}
+
+func sameParts(a, b *packed.Codebook) bool {
+	return bytes.Equal(a.Codes, b.Codes) && slices.Equal(a.Table, b.Table)
+}
+
+// TestScale: a factor on H changes nothing (methods.md 6.11). By powers of 4
+// every intermediate number is exactly scaled; by others float32 rounds
+// elsewhere, and at most 1 code in 1000 may flip.
+func TestScale(t *testing.T) {
+	const out, in = 24, 172
+	w, h := problem(out, in)
+	o := DefaultOptions()
+	o.GPR = 4
+	want, _, _ := compress(t, w, out, in, factor(t, h, in, o), o)
+	for _, c := range []float32{4, 0x1p-10, 0x1p20, 3.7, 1e-4} {
+		scaled := slices.Clone(h)
+		for i := range scaled {
+			scaled[i] *= c
+		}
+		got, _, _ := compress(t, w, out, in, factor(t, scaled, in, o), o)
+		frac, exp := math.Frexp(float64(c))
+		if frac == 0.5 && exp%2 != 0 { // 2^(exp-1), a power of 4
+			if !sameParts(got, want) {
+				t.Errorf("H scaled by %v: another result", c)
+			}
+			continue
+		}
+		differ := 0
+		for i := range got.Codes {
+			if got.Codes[i] != want.Codes[i] {
+				differ++
+			}
+		}
+		if differ > out*in/1000 {
+			t.Errorf("H scaled by %v: %d codes differ", c, differ)
+		}
+	}
+}
+
+// TestLossless: rows of at most 2^bits distinct values, here f16, are kept
+// exactly by the starts that take them, whatever the factor (methods.md 6.8).
+func TestLossless(t *testing.T) {
+	const out, in = 17, 96
+	w, h := problem(out, in)
+	for i := range w {
+		w[i] = float32(math.Round(float64(w[i]))) / 4 * float32(1+i/in)
+		w[i] = min(max(w[i], -2), 2)
+	}
+	for r := range out {
+		row := w[r*in : (r+1)*in]
+		distinct := slices.Clone(row)
+		slices.Sort(distinct)
+		if n := len(slices.Compact(distinct)); n > 16 {
+			t.Fatalf("row %d has %d values", r, n)
+		}
+	}
+	o := DefaultOptions()
+	f := factor(t, h, in, o)
+	for _, start := range []kmeans.Start{kmeans.Histogram, kmeans.Exact, kmeans.Published} {
+		for _, gpr := range []int{1, 4} {
+			o.Start, o.GPR = string(start), gpr
+			_, what, d := compress(t, w, out, in, f, o)
+			for i, x := range w {
+				if what[i] != float64(x) {
+					t.Fatalf("%s, gpr %d: weight %d is %v, want %v", start, gpr, i, what[i], x)
+				}
+			}
+			if d.Inertia != 0 {
+				t.Errorf("%s: inertia %v", start, d.Inertia)
+			}
+		}
+	}
+}
+
+// TestGroups: a code refers to the table of its original column: with plain
+// rounding (a diagonal H moves no errors) every weight is at its nearest entry.
+func TestGroups(t *testing.T) {
+	const out, in, gpr = 9, 172, 4
+	w, _ := problem(out, in)
+	h := make([]float32, in*in)
+	for j := range in {
+		h[j*in+j] = 1 + float32(j*37%in) // act-order is far from the original
+	}
+	for _, bits := range widths[:3] {
+		o := DefaultOptions()
+		o.Bits, o.GPR = bits, gpr
+		p, what, _ := compress(t, w, out, in, factor(t, h, in, o), o)
+		if p.Groups() != gpr || p.Group != 43 {
+			t.Fatalf("%d groups of %d", p.Groups(), p.Group)
+		}
+		codes := make([]uint8, in)
+		for r := range out {
+			rb := packed.RowBytes(in, bits)
+			packed.UnpackRow(codes, p.Codes[r*rb:], in, bits)
+			for c := range in {
+				table := p.Table[(r*gpr+c/43)<<bits:][:1<<bits]
+				best := 0
+				for k, v := range table {
+					if math.Abs(at(v)-float64(w[r*in+c])) < math.Abs(at(table[best])-float64(w[r*in+c])) {
+						best = k
+					}
+				}
+				if int(codes[c]) != best || what[r*in+c] != at(table[best]) {
+					t.Fatalf("%d bits: [%d,%d]: code %d, nearest is %d", bits, r, c, codes[c], best)
+				}
+			}
+		}
+	}
+}
+
+func at(h uint16) float64 { return float64(packed.F16ToF32(h)) }
+
+// TestNearestTie: of entries that are as near the lowest wins, equal entries
+// included.
+func TestNearestTie(t *testing.T) {
+	p := &packed.Codebook{Out: 1, In: 1, Bits: 2, Group: 1}
+	for _, v := range []float32{-1, 1, 3, 3} {
+		p.Table = append(p.Table, packed.F32ToF16(v))
+	}
+	n := newNearest(p)
+	for w, want := range map[float32]uint8{-5: 0, 0: 0, 1e-30: 1, 2: 1, 2.5: 2, 3: 2, 9: 2} {
+		if code, v := n.round(0, 0, w); code != want || float64(v) != at(p.Table[want]) {
+			t.Errorf("%v: code %d, value %v, want code %d", w, code, v, want)
+		}
+	}
+}
+
+// TestCompensationHelps: on the calibration inputs the tables with compensated
+// codes give at most the error of the same tables with nearest codes, in total.
+func TestCompensationHelps(t *testing.T) {
+	s := quanttest.Copied(t)
+	for _, name := range []string{quanttest.Gauss, quanttest.Heavy} {
+		m := s.Matrix(t, name)
+		for _, bits := range widths[:3] {
+			o := DefaultOptions()
+			o.Bits = bits
+			p, what, _ := compress(t, m.W, m.Out, m.In, factor(t, quanttest.Narrow(m.H), m.In, o), o)
+			n, nearest := newNearest(p), make([]float64, len(what))
+			for i, x := range m.W {
+				_, v := n.round(i/m.In, i%m.In, x)
+				nearest[i] = float64(v)
+			}
+			with, without := m.Weighted(what), m.Weighted(nearest)
+			if !(with <= without) {
+				t.Errorf("%s, %d bits: e_H %v with compensation, %v without", name, bits, with, without)
+			}
+		}
+	}
+}
+
+func TestThreads(t *testing.T) {
+	const out, in = 70, 144
+	w, h := problem(out, in)
+	for _, start := range kmeans.Starts() {
+		o := DefaultOptions()
+		o.Start = string(start)
+		var first *packed.Codebook
+		for _, threads := range []int{1, 2, 3} {
+			cfg := gemm.Config{Threads: threads}
+			f, err := compensate.NewFactor(cfg, slices.Clone(h), in, o.FactorOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := Compress(cfg, w, out, in, f, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = p
+			}
+			if !sameParts(p, first) {
+				t.Errorf("%s, %d threads: another result", start, threads)
+			}
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	const out, in = 3, 12
+	eye := make([]float32, in*in)
+	for j := range in {
+		eye[j*in+j] = 1
+	}
+	o := DefaultOptions()
+	f := factor(t, eye, in, o)
+	with := func(change func(o *Options)) Options {
+		o := DefaultOptions()
+		change(&o)
+		return o
+	}
+	for _, c := range []struct {
+		o    Options
+		bad  float32
+		want string
+	}{
+		{o, float32(math.Inf(1)), "sketchtune: weight [2,5] is +Inf"},
+		{o, 1e6, "sketchtune: centroid 1 of row 2, group 0 is 1e+06, largest in f16 65504"},
+		{with(func(o *Options) { o.GPR = 5 }), 0, "sketchtune: gpr: 5 does not divide the 12 input channels"},
+		{with(func(o *Options) { o.GPR = 0 }), 0, "sketchtune: gpr: 0, want 1 or more groups per row"},
+		{with(func(o *Options) { o.Bits = 5 }), 0, "sketchtune: bits: 5, want one of [2 3 4 8]"},
+		{with(func(o *Options) { o.Exponent = -1 }), 0, "sketchtune: exponent: -1, want 0 to 8"},
+		{with(func(o *Options) { o.Damp = math.NaN() }), 0, "sketchtune: damp: NaN, want a finite number of 0 or more"},
+		{with(func(o *Options) { o.Start = "quantile" }), 0, `sketchtune: start: "quantile", want one of ["histogram" "linspace" "published" "exact"]`},
+	} {
+		w := make([]float32, out*in)
+		w[2*in+5] = c.bad
+		if _, err := Compress(gemm.Config{}, w, out, in, f, c.o); err == nil || err.Error() != c.want {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+	}
+	if faults := Check(Options{}); len(faults) != 3 { // bits, gpr, start
+		t.Errorf("faults of the zero options: %v", faults)
+	}
+}
+
+// TestSizes pins methods.md 2.7: bits per weight averaged over the sketched
+// matrices and trained values in millions, from the shapes of the models.
+func TestSizes(t *testing.T) {
+	const million = 1e6
+	for _, m := range []struct {
+		name                   string
+		hidden, kv, mlp, depth int
+		values                 [4]float64 // 2^4 per table, millions, gpr 1 2 4 8
+		bpw                    [3][4]float64
+	}{
+		{"Llama-2-7B", 4096, 4096, 11008, 32, [4]float64{21.76, 43.52, 87.03, 174.06},
+			[3][4]float64{{2.013, 2.027, 2.054, 2.108}, {3.027, 3.054, 3.108, 3.215}, {4.054, 4.108, 4.215, 4.430}}},
+		{"Llama-13B", 5120, 5120, 13824, 40, [4]float64{34.08, 68.16, 136.31, 272.63},
+			[3][4]float64{{2.011, 2.021, 2.043, 2.086}, {3.021, 3.043, 3.086, 3.172}, {4.043, 4.086, 4.172, 4.344}}},
+		{"Llama-3-8B", 4096, 1024, 14336, 32, [4]float64{22.02, 44.04, 88.08, 176.16},
+			[3][4]float64{{2.013, 2.025, 2.050, 2.101}, {3.025, 3.050, 3.101, 3.202}, {4.050, 4.101, 4.202, 4.404}}},
+		{"Llama-3.2-1B", 2048, 512, 8192, 16, [4]float64{6.03, 12.06, 24.12, 48.23},
+			[3][4]float64{{2.025, 2.050, 2.099, 2.198}, {3.050, 3.099, 3.198, 3.397}, {4.099, 4.198, 4.397, 4.793}}},
+	} {
+		shapes := [][2]int{{m.hidden, m.hidden}, {m.kv, m.hidden}, {m.kv, m.hidden}, {m.hidden, m.hidden}, {m.mlp, m.hidden}, {m.mlp, m.hidden}, {m.hidden, m.mlp}}
+		for b, bits := range widths[:3] {
+			for g, gpr := range []int{1, 2, 4, 8} {
+				o := DefaultOptions()
+				o.Bits, o.GPR = bits, gpr
+				var stored, weights, values float64
+				for _, s := range shapes {
+					n := float64(s[0] * s[1])
+					weights += n
+					stored += n * StoredBits(o, s[0], s[1])
+					values += float64(s[0] * gpr << bits)
+				}
+				if got := stored / weights; math.Abs(got-m.bpw[b][g]) > 0.0005001 {
+					t.Errorf("%s, %d bits, gpr %d: %.4f bits per weight, want %v", m.name, bits, gpr, got, m.bpw[b][g])
+				}
+				if got := values * float64(m.depth) / million; bits == 4 && math.Abs(got-m.values[g]) > 0.005001 {
+					t.Errorf("%s, gpr %d: %.3f M values, want %v", m.name, gpr, got, m.values[g])
+				}
+			}
+		}
+	}
+	if got := StoredBits(DefaultOptions(), 4096, 4096); got != 4.0625 {
+		t.Errorf("4096×4096 at 4 bits: %v, want 4.0625", got)
+	}
+}
+
+func BenchmarkCompress2048(b *testing.B) {
+	const out, in = 2048, 2048
+	rnd := rand.New(rand.NewPCG(1, 1))
+	w, h := make([]float32, out*in), make([]float32, in*in)
+	for i := range w {
+		w[i] = float32(rnd.NormFloat64())
+	}
+	for j := range in { // near to diagonal: cheap to make, as costly to use
+		h[j*in+j] = float32(math.Exp(rnd.NormFloat64()))
+		if j > 0 {
+			h[j*in+j-1], h[(j-1)*in+j] = 0.01, 0.01
+		}
+	}
+	for _, start := range []kmeans.Start{kmeans.Histogram, kmeans.Linspace} {
+		o := DefaultOptions()
+		o.Start = string(start)
+		b.Run(string(start), func(b *testing.B) {
+			f := factor(b, h, in, o)
+			for b.Loop() {
+				if _, err := Compress(gemm.Config{}, w, out, in, f, o); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
+		})
+	}
+}
