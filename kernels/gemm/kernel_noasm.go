@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package gemm
 
 // kernels lists the kernels that this machine can run, best first.
