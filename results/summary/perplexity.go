@@ -57,6 +57,7 @@ func OfWindows(windows []Window) Perplexity {
 	p.IIDSE = math.Sqrt((sq/p.Targets - p.Mu*p.Mu) / (p.Targets - 1))
 	p.DesignEffect = p.SE * p.SE / (p.IIDSE * p.IIDSE)
 	p.Estimate = p.exp()
+	p.boundInterval()
 	p.Collapsed = p.Value > CollapsedAbove
 	if math.IsInf(p.Value, 0) {
 		p.Estimate = missing("mean nll of %.4g nat: its exponential is not a finite number", p.Mu)
@@ -82,6 +83,14 @@ func (e *Estimate) clusterInterval(residuals []float64, targets float64) float64
 	se := math.Sqrt(float64(w) / float64(w-1) * ss / (targets * targets))
 	e.tInterval(se, w-1)
 	return se
+}
+
+// boundInterval takes away an interval whose upper end is too large for a number.
+func (e *Estimate) boundInterval() {
+	if math.IsInf(e.Hi, 0) {
+		e.Lo, e.Hi, e.Confidence = math.NaN(), math.NaN(), 0
+		e.warn("the upper end of the interval is too large for a number: none is given")
+	}
 }
 
 // A PairedRatio is the ratio of two perplexities over the same windows.
@@ -128,6 +137,7 @@ func Paired(base, other []Window) PairedRatio {
 	}
 	r.difference(base, other, targets)
 	r.Estimate = r.exp()
+	r.boundInterval()
 	if math.IsInf(r.Value, 0) {
 		r.Estimate = missing("difference of mean nll of %.4g nat: its exponential is not a finite number", r.Delta)
 	}

@@ -1,0 +1,208 @@
+package table_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/summary"
+	"github.com/sketchbench/sketchbench/results/table"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares got with testdata/name, or rewrites it under -update.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; go test -update rewrites it. Got:\n%s", name, got)
+	}
+}
+
+// build makes the tables of records, which go through a file first.
+func build(t *testing.T, recs []results.Record, baseline string) []table.Table {
+	t.Helper()
+	var file bytes.Buffer
+	for _, r := range recs {
+		r.Schema = results.Schema
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Write(append(b, '\n'))
+	}
+	read, _, err := results.Parse("hand-made", file.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rep, err := summary.Of(read, baseline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table.Build(rep)
+}
+
+func TestGolden(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		recs  []results.Record
+		width int
+	}{
+		{"demo", demo(), 0},
+		{"demo-160", demo(), 160},
+		{"demo-80", demo(), 80},
+		{"short", short(), 0},
+		{"two-recipes", twoRecipes(), 0},
+		// Two files one after the other: two tables, nothing joined across.
+		{"concatenated", slices.Concat(short(), twoRecipes()), 140},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var text bytes.Buffer
+			if err := table.Text(&text, build(t, tt.recs, ""), tt.width); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, tt.name+".txt", text.Bytes())
+			for line := range strings.Lines(text.String()) {
+				if n := utf8.RuneCountInString(line) - 1; tt.width > 0 && n > tt.width {
+					t.Errorf("a line of %d runes, want at most %d: %s", n, tt.width, line)
+				}
+			}
+		})
+	}
+}
+
+func TestMarkdownGolden(t *testing.T) {
+	var b bytes.Buffer
+	if err := table.Markdown(&b, build(t, demo(), "dense")); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "demo.md", b.Bytes())
+	// Every table line has the same number of unescaped bars.
+	bars := map[int]bool{}
+	for line := range strings.Lines(b.String()) {
+		if strings.HasPrefix(line, "|") {
+			bars[strings.Count(line, "|")-strings.Count(line, `\|`)] = true
+		}
+	}
+	if len(bars) != 1 {
+		t.Errorf("numbers of bars per line: %v, want one", bars)
+	}
+}
+
+func TestMarkdownEscapes(t *testing.T) {
+	s := int4
+	s.label = "a|b *c*"
+	m := &maker{scenario: "x"}
+	m.start("r", "h")
+	m.caseLine(dense)
+	m.caseLine(s)
+	var b bytes.Buffer
+	if err := table.Markdown(&b, build(t, m.recs, "")); err != nil {
+		t.Fatal(err)
+	}
+	if want := `| a\|b \*c\* | 4 |`; !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in\n%s", want, &b)
+	}
+}
+
+func TestJSONGolden(t *testing.T) {
+	var b bytes.Buffer
+	if err := table.JSON(&b, build(t, demo(), "")); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "demo.json", b.Bytes())
+	var doc struct {
+		Tables []struct {
+			Columns []struct{ Key, Unit string }
+			Rows    []struct {
+				Method string
+				Cells  []struct {
+					Text          string
+					Value, Lo, Hi *float64
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	cell := func(row int, key string) (v, lo, hi *float64) {
+		tab := doc.Tables[0]
+		i := slices.IndexFunc(tab.Columns, func(c struct{ Key, Unit string }) bool { return c.Key == key })
+		if i < 0 {
+			t.Fatalf("no column %q", key)
+		}
+		c := tab.Rows[row].Cells[i]
+		return c.Value, c.Lo, c.Hi
+	}
+	// Worked by hand from records_test.go: the mean of int4's window means over
+	// that of dense, cos summed over 12 windows.
+	var d float64
+	for w := range 12 {
+		d += 0.02 + 0.03*math.Cos(float64(3*w))
+	}
+	if v, lo, hi := cell(1, "perplexity_ratio"); math.Abs(*v-math.Exp(d/12)) > 1e-9 || !(*lo < *v && *v < *hi) {
+		t.Errorf("ratio %v [%v, %v], want %v", *v, *lo, *hi, math.Exp(d/12))
+	}
+	// √(1+¼)/√2 of 0.1; 4 MB·8 bits; (519500·4 + 2e6)·8/5e6.
+	for key, want := range map[string]float64{"weight_error": 0.1 * math.Sqrt(1.25/2), "bits_linears": 519500 * 8 / 1e6,
+		"bits_model": (519500*4 + 2e6) * 8 / 5e6, "model_bytes": 519500*4 + 2e6, "bits_nominal": 4, "peak_bytes": 40519500} {
+		if v, _, _ := cell(1, key); v == nil || math.Abs(*v-want) > 1e-9*want {
+			t.Errorf("%s: %v, want %v", key, v, want)
+		}
+	}
+	// Medians of six blocks: the mean of the third and fourth of the drifts.
+	if v, lo, hi := cell(0, "ttft_384"); !(*lo < *v && *v < *hi) || *v < 38.4 || *v > 41 {
+		t.Errorf("TTFT %v [%v, %v] ms", *v, *lo, *hi)
+	}
+	if v, _, _ := cell(3, "perplexity"); v != nil {
+		t.Errorf("the failed case has a perplexity of %v", *v)
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for _, tt := range []struct{ got, want string }{
+		// Half-widths 19.7, 0.014, 0.055, 450, 1e-9.
+		{table.Interval(153.916, 135.495, 174.842), "154 [135, 175]"},
+		{table.Interval(1.04889, 1.03505, 1.06292), "1.049 [1.035, 1.063]"},
+		{table.Interval(12.3456, 12.3, 12.41), "12.346 [12.300, 12.410]"},
+		{table.Interval(4321, 3904, 4804), "4320 [3900, 4800]"},
+		{table.Interval(1, 1-1e-9, 1+1e-9), "1.00000 [1.00000, 1.00000]"},
+		{table.Interval(1, 1, 1), "1 [1, 1]"},
+		{table.Interval(1.234e6, 1.1e6, 1.4e6), "1.23e6 [1.10e6, 1.40e6]"},
+		{table.Interval(59.03, 0.0123, 283000), "59 [0.012, 280000]"},
+		{table.Interval(0.5, -0.01, 1.01), "0.50 [-0.010, 1.01]"},
+		{table.Significant(16, 4), "16"},
+		{table.Significant(4.15625, 4), "4.156"},
+		{table.Significant(0, 4), "0"},
+		{table.Significant(0.5, 4), "0.5"},
+		{table.Significant(0.0000123456, 4), "1.235e-5"},
+		{table.Significant(123456, 3), "123000"},
+		{table.Bytes(1023, 4), "1023 B"},
+		{table.Bytes(11547648, 4), "11.01 MiB"},
+		{table.Bytes(1048000, 3), "1023 KiB"},
+		{table.Bytes(3*1<<30, 4), "3 GiB"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%q, want %q", tt.got, tt.want)
+		}
+	}
+}
