@@ -14,103 +14,109 @@ func split(pattern any, behavior string) map[string]any {
 	return map[string]any{"type": "Split", "pattern": pattern, "behavior": behavior, "invert": false}
 }
 
+type (
+	members = map[string]any
+	values  = []any
+)
+
+// faultCases lists edits of tinyJSON and every line of the error they cause.
+var faultCases = []struct {
+	name string
+	edit func(top, model members)
+	want []string
+}{
+	{"many at once", func(top, model members) {
+		top["normalizer"] = members{"type": "Sequence", "normalizers": values{members{"type": "NFKC"}, members{"type": "Replace", "pattern": members{"Regex": "a"}, "content": "b"}}}
+		top["pre_tokenizer"] = members{"type": "Sequence", "pretokenizers": values{members{"type": "Metaspace"}, split(members{"Regex": "(?i:a)"}, "Removed"), members{"type": "ByteLevel"}, members{"type": "Digits"}}}
+		top["decoder"] = members{"type": "WordPiece"}
+		top["post_processor"] = members{"type": "BertProcessing"}
+		top["extra"] = 1
+		model["dropout"], model["continuing_subword_prefix"], model["future"] = 0.1, "##", true
+	}, []string{
+		`tokenizer.json: extra: not implemented`,
+		`tokenizer.json: normalizer.normalizers[0].type: "NFKC" is not implemented; NFC, Prepend, Replace and Sequence are`,
+		`tokenizer.json: normalizer.normalizers[1].pattern: {"Regex":"a"} is not implemented; {"String": …} is`,
+		`tokenizer.json: pre_tokenizer.pretokenizers[0].type: "Metaspace" is not implemented; ByteLevel, Split, Digits and Sequence are`,
+		`tokenizer.json: pre_tokenizer.pretokenizers[1].behavior: "Removed" is not implemented; "Isolated" is`,
+		`tokenizer.json: pre_tokenizer.pretokenizers[1].pattern: pattern "(?i:a)" ignores case and is none of those with a scanner of their own: not implemented`,
+		`tokenizer.json: pre_tokenizer.pretokenizers[3]: Digits after ByteLevel is not implemented`,
+		`tokenizer.json: model.dropout: 0.1 is not implemented; null is`,
+		`tokenizer.json: model.continuing_subword_prefix: "##" is not implemented; null is`,
+		`tokenizer.json: model.future: not implemented`,
+		`tokenizer.json: post_processor.type: "BertProcessing" is not implemented; TemplateProcessing, ByteLevel and Sequence are`,
+		`tokenizer.json: decoder.type: "WordPiece" is not implemented for a ByteLevel pre-tokenizer; "ByteLevel" is`,
+	}},
+	{"model options", func(top, model members) {
+		model["dropout"], model["continuing_subword_prefix"], model["end_of_word_suffix"], model["future"] = 0.1, "##", "</w>", true
+	}, []string{
+		`tokenizer.json: model.future: not implemented`,
+		`tokenizer.json: model.dropout: 0.1 is not implemented; null is`,
+		`tokenizer.json: model.continuing_subword_prefix: "##" is not implemented; null is`,
+		`tokenizer.json: model.end_of_word_suffix: "</w>" is not implemented; null is`,
+	}},
+	{"model kinds", func(top, model members) { model["type"] = "Unigram" }, []string{`tokenizer.json: model.type: "Unigram" is not implemented; "BPE" is`}},
+	{"no type and no merges", func(top, model members) { delete(model, "type"); delete(model, "merges") }, []string{`tokenizer.json: model.type: "" is not implemented; "BPE" is`}},
+	{"no model", func(top, model members) { delete(top, "model") }, []string{`tokenizer.json: model: absent, want an object`}},
+	{"no merges", func(top, model members) { delete(model, "merges") }, []string{`tokenizer.json: model.merges: absent, want a list of pairs`}},
+	{"merge of three", func(top, model members) { model["merges"] = values{"a b", "a b c"} }, []string{`tokenizer.json: model.merges[1]: want two tokens`}},
+	{"merge of numbers", func(top, model members) { model["merges"] = values{values{1, 2}} }, []string{`tokenizer.json: model.merges[0]: want two tokens`}},
+	{"unknown merge", func(top, model members) { model["merges"] = values{"a b", "a z"} }, []string{`tokenizer.json: model.merges[1]: "a" + "z": a part or the result is not in the vocabulary`}},
+	{"id twice", func(top, model members) { model["vocab"].(map[string]int)["zz"] = 'a' }, []string{`tokenizer.json: model.vocab: id 97 of both "a" and "zz"`}},
+	{"negative id", func(top, model members) { model["vocab"] = members{"zz": -1} }, []string{`tokenizer.json: model.vocab: id of "zz": want a whole number from 0 to 4194303`}},
+	{"fractional id", func(top, model members) { model["vocab"] = members{"zz": 1.5} }, []string{`tokenizer.json: model.vocab: id of "zz": want a whole number from 0 to 4194303`}},
+	{"id beyond reason", func(top, model members) { model["vocab"] = members{"zz": 1 << 40} }, []string{`tokenizer.json: model.vocab: id of "zz": want a whole number from 0 to 4194303`}},
+	{"list for vocabulary", func(top, model members) { model["vocab"] = values{} }, []string{`tokenizer.json: model.vocab: want an object of token ids`}},
+	{"empty vocabulary", func(top, model members) { model["vocab"] = members{} }, []string{`tokenizer.json: model.vocab: no tokens`}},
+	{"bytes missing", func(top, model members) {
+		delete(model["vocab"].(map[string]int), "Ā")
+		delete(model["vocab"].(map[string]int), "q")
+		top["post_processor"] = nil
+	}, []string{
+		`tokenizer.json: model.vocab: 2 of the 256 tokens of single bytes are missing, the first is "Ā"`,
+		`tokenizer.json: added_tokens[0].id: 261 of "<s>", want 259, the next after the vocabulary and the tokens before`,
+	}},
+	{"no pre-tokenizer", func(top, model members) { top["pre_tokenizer"] = nil; model["ignore_merges"] = true }, []string{
+		`tokenizer.json: model.byte_fallback: false is not implemented without a ByteLevel pre-tokenizer; true is`,
+		`tokenizer.json: model.ignore_merges: true is not implemented without a ByteLevel pre-tokenizer; false is`,
+		`tokenizer.json: model.vocab: 256 of the 256 tokens of single bytes are missing, the first is "<0x00>"`,
+	}},
+	{"unreadable pattern", func(top, model members) {
+		top["pre_tokenizer"] = members{"type": "Sequence", "pretokenizers": values{split(members{"Regex": "a)"}, "Isolated"), split(members{"String": " "}, "Isolated"), members{"type": "ByteLevel"}}}
+	}, []string{
+		"tokenizer.json: pre_tokenizer.pretokenizers[0].pattern: pattern \"a)\": error parsing regexp: unexpected ) in `a)`",
+		`tokenizer.json: pre_tokenizer.pretokenizers[1].pattern: {"String":" "} is not implemented; {"Regex": …} is`,
+	}},
+	{"added token disagrees", func(top, model members) {
+		top["added_tokens"] = values{members{"id": 5, "content": "a"}, members{"id": 300, "content": "<s>"}, members{"id": -1, "content": "x"}, members{"id": "7", "content": "y", "odd": 1}}
+		top["post_processor"] = nil
+	}, []string{
+		`tokenizer.json: added_tokens[0].id: 5, but the token "a" has id 97`,
+		`tokenizer.json: added_tokens[1].id: 300 of "<s>", want 261, the next after the vocabulary and the tokens before`,
+		`tokenizer.json: added_tokens[2].id: -1, want 0 to 4194303`,
+		`tokenizer.json: added_tokens[3].odd: not implemented`,
+		`tokenizer.json: added_tokens[3].id: "7", want a token id`,
+	}},
+	{"template of an unknown token", func(top, model members) { top["post_processor"] = template("<t>", 7) }, []string{
+		`tokenizer.json: post_processor.special_tokens: id 7 for "<t>", which is not that token of the vocabulary`,
+	}},
+	{"two tokens before the text", func(top, model members) {
+		p := template("<s>", 261)
+		p["single"] = values{p["single"].(values)[0], p["single"].(values)[0], p["single"].(values)[1]}
+		top["post_processor"] = p
+	}, []string{`tokenizer.json: post_processor.single[1]: a second token before the text is not implemented`}},
+	{"another decoder", func(top, model members) { top["pre_tokenizer"] = nil; top["decoder"] = members{"type": "Fuse"} }, []string{
+		`tokenizer.json: decoder: {"type":"Fuse"} is not implemented; a Sequence of Replace "▁" by " ", ByteFallback, Fuse, Strip of one leading " " is`,
+		`tokenizer.json: model.byte_fallback: false is not implemented without a ByteLevel pre-tokenizer; true is`,
+		`tokenizer.json: model.vocab: 256 of the 256 tokens of single bytes are missing, the first is "<0x00>"`,
+	}},
+	{"byte-level with another decoder", func(top, model members) { top["decoder"] = members{"type": "Metaspace"} }, []string{
+		`tokenizer.json: decoder.type: "Metaspace" is not implemented for a ByteLevel pre-tokenizer; "ByteLevel" is`,
+	}},
+}
+
 // TestFaults: every fault of a tokenizer.json in one error, a line each.
 func TestFaults(t *testing.T) {
-	type object = map[string]any
-	type list = []any
-	for _, c := range []struct {
-		name string
-		edit func(top, model object)
-		want []string
-	}{
-		{"many at once", func(top, model object) {
-			top["normalizer"] = object{"type": "Sequence", "normalizers": list{object{"type": "NFKC"}, object{"type": "Replace", "pattern": object{"Regex": "a"}, "content": "b"}}}
-			top["pre_tokenizer"] = object{"type": "Sequence", "pretokenizers": list{object{"type": "Metaspace"}, split(object{"Regex": "(?i:a)"}, "Removed"), object{"type": "ByteLevel"}, object{"type": "Digits"}}}
-			top["decoder"] = object{"type": "WordPiece"}
-			top["post_processor"] = object{"type": "BertProcessing"}
-			top["extra"] = 1
-			model["dropout"], model["continuing_subword_prefix"], model["future"] = 0.1, "##", true
-		}, []string{
-			`tokenizer.json: extra: not implemented`,
-			`tokenizer.json: normalizer.normalizers[0].type: "NFKC" is not implemented; NFC, Prepend, Replace and Sequence are`,
-			`tokenizer.json: normalizer.normalizers[1].pattern: {"Regex":"a"} is not implemented; {"String": …} is`,
-			`tokenizer.json: pre_tokenizer.pretokenizers[0].type: "Metaspace" is not implemented; ByteLevel, Split, Digits and Sequence are`,
-			`tokenizer.json: pre_tokenizer.pretokenizers[1].behavior: "Removed" is not implemented; "Isolated" is`,
-			`tokenizer.json: pre_tokenizer.pretokenizers[1].pattern: pattern "(?i:a)" ignores case and is none of those with a scanner of their own: not implemented`,
-			`tokenizer.json: pre_tokenizer.pretokenizers[3]: Digits after ByteLevel is not implemented`,
-			`tokenizer.json: model.dropout: 0.1 is not implemented; null is`,
-			`tokenizer.json: model.continuing_subword_prefix: "##" is not implemented; null is`,
-			`tokenizer.json: model.future: not implemented`,
-			`tokenizer.json: post_processor.type: "BertProcessing" is not implemented; TemplateProcessing, ByteLevel and Sequence are`,
-			`tokenizer.json: decoder.type: "WordPiece" is not implemented for a ByteLevel pre-tokenizer; "ByteLevel" is`,
-		}},
-		{"model options", func(top, model object) {
-			model["dropout"], model["continuing_subword_prefix"], model["end_of_word_suffix"], model["future"] = 0.1, "##", "</w>", true
-		}, []string{
-			`tokenizer.json: model.future: not implemented`,
-			`tokenizer.json: model.dropout: 0.1 is not implemented; null is`,
-			`tokenizer.json: model.continuing_subword_prefix: "##" is not implemented; null is`,
-			`tokenizer.json: model.end_of_word_suffix: "</w>" is not implemented; null is`,
-		}},
-		{"model kinds", func(top, model object) { model["type"] = "Unigram" }, []string{`tokenizer.json: model.type: "Unigram" is not implemented; "BPE" is`}},
-		{"no type and no merges", func(top, model object) { delete(model, "type"); delete(model, "merges") }, []string{`tokenizer.json: model.type: "" is not implemented; "BPE" is`}},
-		{"no model", func(top, model object) { delete(top, "model") }, []string{`tokenizer.json: model: absent, want an object`}},
-		{"no merges", func(top, model object) { delete(model, "merges") }, []string{`tokenizer.json: model.merges: absent, want a list of pairs`}},
-		{"merge of three", func(top, model object) { model["merges"] = list{"a b", "a b c"} }, []string{`tokenizer.json: model.merges[1]: want two tokens`}},
-		{"merge of numbers", func(top, model object) { model["merges"] = list{list{1, 2}} }, []string{`tokenizer.json: model.merges[0]: want two tokens`}},
-		{"unknown merge", func(top, model object) { model["merges"] = list{"a b", "a z"} }, []string{`tokenizer.json: model.merges[1]: "a" + "z": a part or the result is not in the vocabulary`}},
-		{"id twice", func(top, model object) { model["vocab"].(map[string]int)["zz"] = 'a' }, []string{`tokenizer.json: model.vocab: id 97 of both "a" and "zz"`}},
-		{"negative id", func(top, model object) { model["vocab"] = object{"zz": -1} }, []string{`tokenizer.json: model.vocab: id of "zz": want a whole number from 0 to 4194303`}},
-		{"fractional id", func(top, model object) { model["vocab"] = object{"zz": 1.5} }, []string{`tokenizer.json: model.vocab: id of "zz": want a whole number from 0 to 4194303`}},
-		{"id beyond reason", func(top, model object) { model["vocab"] = object{"zz": 1 << 40} }, []string{`tokenizer.json: model.vocab: id of "zz": want a whole number from 0 to 4194303`}},
-		{"list for vocabulary", func(top, model object) { model["vocab"] = list{} }, []string{`tokenizer.json: model.vocab: want an object of token ids`}},
-		{"empty vocabulary", func(top, model object) { model["vocab"] = object{} }, []string{`tokenizer.json: model.vocab: no tokens`}},
-		{"bytes missing", func(top, model object) {
-			delete(model["vocab"].(map[string]int), "Ā")
-			delete(model["vocab"].(map[string]int), "q")
-			top["post_processor"] = nil
-		}, []string{
-			`tokenizer.json: model.vocab: 2 of the 256 tokens of single bytes are missing, the first is "Ā"`,
-			`tokenizer.json: added_tokens[0].id: 261 of "<s>", want 259, the next after the vocabulary and the tokens before`,
-		}},
-		{"no pre-tokenizer", func(top, model object) { top["pre_tokenizer"] = nil; model["ignore_merges"] = true }, []string{
-			`tokenizer.json: model.byte_fallback: false is not implemented without a ByteLevel pre-tokenizer; true is`,
-			`tokenizer.json: model.ignore_merges: true is not implemented without a ByteLevel pre-tokenizer; false is`,
-			`tokenizer.json: model.vocab: 256 of the 256 tokens of single bytes are missing, the first is "<0x00>"`,
-		}},
-		{"unreadable pattern", func(top, model object) {
-			top["pre_tokenizer"] = object{"type": "Sequence", "pretokenizers": list{split(object{"Regex": "a)"}, "Isolated"), split(object{"String": " "}, "Isolated"), object{"type": "ByteLevel"}}}
-		}, []string{
-			"tokenizer.json: pre_tokenizer.pretokenizers[0].pattern: pattern \"a)\": error parsing regexp: unexpected ) in `a)`",
-			`tokenizer.json: pre_tokenizer.pretokenizers[1].pattern: {"String":" "} is not implemented; {"Regex": …} is`,
-		}},
-		{"added token disagrees", func(top, model object) {
-			top["added_tokens"] = list{object{"id": 5, "content": "a"}, object{"id": 300, "content": "<s>"}, object{"id": -1, "content": "x"}, object{"id": "7", "content": "y", "odd": 1}}
-			top["post_processor"] = nil
-		}, []string{
-			`tokenizer.json: added_tokens[0].id: 5, but the token "a" has id 97`,
-			`tokenizer.json: added_tokens[1].id: 300 of "<s>", want 261, the next after the vocabulary and the tokens before`,
-			`tokenizer.json: added_tokens[2].id: -1, want 0 to 4194303`,
-			`tokenizer.json: added_tokens[3].odd: not implemented`,
-			`tokenizer.json: added_tokens[3].id: "7", want a token id`,
-		}},
-		{"template of an unknown token", func(top, model object) { top["post_processor"] = template("<t>", 7) }, []string{
-			`tokenizer.json: post_processor.special_tokens: id 7 for "<t>", which is not that token of the vocabulary`,
-		}},
-		{"two tokens before the text", func(top, model object) {
-			p := template("<s>", 261)
-			p["single"] = list{p["single"].(list)[0], p["single"].(list)[0], p["single"].(list)[1]}
-			top["post_processor"] = p
-		}, []string{`tokenizer.json: post_processor.single[1]: a second token before the text is not implemented`}},
-		{"another decoder", func(top, model object) { top["pre_tokenizer"] = nil; top["decoder"] = object{"type": "Fuse"} }, []string{
-			`tokenizer.json: decoder: {"type":"Fuse"} is not implemented; a Sequence of Replace "▁" by " ", ByteFallback, Fuse, Strip of one leading " " is`,
-			`tokenizer.json: model.byte_fallback: false is not implemented without a ByteLevel pre-tokenizer; true is`,
-			`tokenizer.json: model.vocab: 256 of the 256 tokens of single bytes are missing, the first is "<0x00>"`,
-		}},
-		{"byte-level with another decoder", func(top, model object) { top["decoder"] = object{"type": "Metaspace"} }, []string{
-			`tokenizer.json: decoder.type: "Metaspace" is not implemented for a ByteLevel pre-tokenizer; "ByteLevel" is`,
-		}},
-	} {
+	for _, c := range faultCases {
 		_, err := LoadBytes(map[string][]byte{JSONFile: tinyJSON(t, c.edit)})
 		if err == nil {
 			t.Errorf("%s: no error", c.name)
