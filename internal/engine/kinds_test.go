@@ -6,10 +6,13 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/engine"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels"
 )
+
+var _ engine.Weights = (*artefact.Artefact)(nil)
 
 // TestKinds runs a model whose linear layers are in each packed format and
 // compares with the same matrices dequantized to dense float32: same
