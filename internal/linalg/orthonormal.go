@@ -12,21 +12,21 @@ import (
 // conditioned start.
 const maxPasses = 4
 
-// orthonormalize returns a rows×r matrix with the range of the rows×l matrix
-// y, rows ≥ l, and r. Columns are orthonormal up to the rounding of float32
-// unless passes cuts the work short; after one pass they are at least well
-// conditioned. r < l if some combination of columns is 0 to working precision,
+// orthonormalize returns an r×n matrix with the row space of the l×n matrix y,
+// l ≤ n, and r. Rows are orthonormal up to the rounding of float32 unless
+// passes cuts the work short; after one pass they are at least well
+// conditioned. r < l if some combination of rows is 0 to working precision,
 // 10⁻⁶ of the largest: such directions are dropped.
 //
-// A pass is CholeskyQR: with YᵀY = RᵀR in float64, Y becomes Y·R⁻¹. It leaves
+// A pass is CholeskyQR: with Y·Yᵀ = RᵀR in float64, Y becomes R⁻ᵀ·Y. It leaves
 // a deviation from orthonormality of some u·κ(Y), so two passes, CholeskyQR2
-// (Yamamoto et al., ETNA 44, 2015), end at u. Where YᵀY is singular or nearly
-// so, R⁻¹ is replaced by W·Λ^-½ from the eigenvalues of YᵀY (SVQB, Stathopoulos
-// and Wu, SIAM J. Sci. Comput. 23(6), 2002). A shifted Cholesky factor is the
-// usual way out, but it returns null directions as noise or zero columns.
-func orthonormalize(cfg gemm.Config, y []float32, rows, l, passes int) ([]float32, int, error) {
+// (Yamamoto et al., ETNA 44, 2015), end at u. Where Y·Yᵀ is singular or nearly
+// so, R⁻¹ is replaced by W·Λ^-½ from the eigenvalues of Y·Yᵀ (SVQB,
+// Stathopoulos and Wu, SIAM J. Sci. Comput. 23(6), 2002). A shifted Cholesky
+// factor is the usual way out, but it keeps null directions as noise or zeros.
+func orthonormalize(cfg gemm.Config, y []float32, l, n, passes int) ([]float32, int, error) {
 	for range passes {
-		g := gram(cfg, y, l, rows, true)
+		g := gram(cfg, y, l, n)
 		var deviation float64
 		for i := range l {
 			for j := range i {
@@ -38,8 +38,8 @@ func orthonormalize(cfg gemm.Config, y []float32, rows, l, passes int) ([]float3
 		if err != nil {
 			return nil, 0, err
 		}
-		q := make([]float32, rows*r)
-		cfg.Gemm(false, false, rows, r, l, 1, y, l, t, r, 0, q, r)
+		q := make([]float32, r*n)
+		cfg.Gemm(true, false, r, n, l, 1, t, r, y, n, 0, q, n)
 		y, l = q, r
 		// From well conditioned columns a pass reaches u.
 		if deviation < 1e-3 {
@@ -82,12 +82,10 @@ func whitening(g *mat.SymDense, l int) ([]float32, int, error) {
 	return t[:l*r], r, nil
 }
 
-// gram returns in float64 the l×l matrix of the scalar products of l vectors
-// of length n: X·Xᵀ for the l×n matrix x or, if tall, Xᵀ·X for the n×l matrix
-// x. The vectors are cut into a fixed number of strips, one to a goroutine,
-// whose sums are added in order.
-func gram(cfg gemm.Config, x []float32, l, n int, tall bool) *mat.SymDense {
-	const chunk = 256 // 72 vectors of 256 float64 fit in the second cache
+// gram returns X·Xᵀ in float64 for the l×n matrix x. Columns are cut into a
+// fixed number of strips, one to a goroutine, whose sums are added in order.
+func gram(cfg gemm.Config, x []float32, l, n int) *mat.SymDense {
+	const chunk = 256 // 72 rows of 256 float64 fit in the second cache
 	// At most 16 strips and 32 MiB of sums.
 	strips := min((n+chunk-1)/chunk, max(1, min(16, 1<<22/(l*l))))
 	step := (n + strips - 1) / strips
@@ -97,7 +95,12 @@ func gram(cfg gemm.Config, x []float32, l, n int, tall bool) *mat.SymDense {
 		buf := make([]float64, l*chunk)
 		for p0 := s * step; p0 < min((s+1)*step, n); p0 += chunk {
 			p1 := min(p0+chunk, min((s+1)*step, n))
-			widen(buf, x, l, n, p0, p1, tall)
+			for i := range l {
+				row := buf[i*(p1-p0) : (i+1)*(p1-p0)]
+				for p, v := range x[i*n+p0 : i*n+p1] {
+					row[p] = float64(v)
+				}
+			}
 			addGram(sums[s], buf, l, p1-p0)
 		}
 	})
@@ -116,28 +119,8 @@ func gram(cfg gemm.Config, x []float32, l, n int, tall bool) *mat.SymDense {
 	return mat.NewSymDense(l, total)
 }
 
-// widen copies the entries [p0,p1) of the l vectors of x to buf, vector by
-// vector.
-func widen(buf []float64, x []float32, l, n, p0, p1 int, tall bool) {
-	w := p1 - p0
-	if !tall {
-		for i := range l {
-			row := buf[i*w : (i+1)*w]
-			for p, v := range x[i*n+p0 : i*n+p1] {
-				row[p] = float64(v)
-			}
-		}
-		return
-	}
-	for p := range w {
-		for i, v := range x[(p0+p)*l : (p0+p+1)*l] {
-			buf[i*w+p] = float64(v)
-		}
-	}
-}
-
-// addGram adds to the lower triangle of the l×l matrix g the products of the l
-// vectors of length w in x, two by two vectors at a time.
+// addGram adds X·Xᵀ to the lower triangle of the l×l matrix g for the l×w
+// matrix x, two by two rows at a time.
 func addGram(g, x []float64, l, w int) {
 	for i := 0; i < l; i += 2 {
 		i1 := min(i+1, l-1)

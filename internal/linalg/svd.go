@@ -48,9 +48,9 @@ func DefaultSVDOptions() SVDOptions {
 // RandomizedSVD returns the k leading singular values and vectors of the m×n
 // matrix a, 1 ≤ k ≤ min(m,n), which is not changed.
 //
-// Q, an orthonormal basis of the range of A·Ω for a normal random matrix Ω, is
-// refined by power iterations, and the small matrix B = Qᵀ·A is decomposed in
-// float64 (Halko, Martinsson and Tropp, "Finding structure with randomness",
+// The rows of Q, an orthonormal basis of the range of A·Ω for a normal random
+// matrix Ω, are refined by power iterations, and the small matrix B = Q·A is
+// decomposed in float64 (Halko, Martinsson and Tropp, "Finding structure with randomness",
 // SIAM Review 53(2), 2011, algorithms 4.4 and 5.1). Where min(m,n) is at most
 // opts.Exact or k+Oversample, B is A itself, and the result is the best
 // rank-k approximation up to rounding. The result does not depend on
@@ -82,12 +82,12 @@ func RandomizedSVD(cfg gemm.Config, a []float32, m, n, k int, opts SVDOptions) (
 			return SVD{}, err
 		}
 		b := make([]float32, l*n)
-		cfg.Gemm(true, false, l, n, m, 1, q, l, a, n, 0, b, n)
+		cfg.Gemm(false, false, l, n, m, 1, q, m, a, n, 0, b, n)
 		if s, err = decompose(cfg, b, l, n, k); err != nil {
 			return SVD{}, err
 		}
 		u := make([]float32, m*k)
-		cfg.Gemm(false, false, m, k, l, 1, q, l, s.U, k, 0, u, k)
+		cfg.Gemm(true, false, m, k, l, 1, q, m, s.U, k, 0, u, k)
 		s.U = u
 	case m <= n:
 		s, err = decompose(cfg, a, m, n, k)
@@ -103,32 +103,33 @@ func RandomizedSVD(cfg gemm.Config, a []float32, m, n, k int, opts SVDOptions) (
 	return s, nil
 }
 
-// rangeBasis returns an orthonormal m×l matrix Q whose columns nearly span the
+// rangeBasis returns an l×m matrix Q whose orthonormal rows nearly span the
 // leading l left singular vectors of a, and l, which is smaller than asked for
-// if the numerical rank is.
+// if the numerical rank is. Bases are kept as rows: gemm then has the few
+// vectors on the side of A in its product, which it packs into narrower panels.
 func rangeBasis(cfg gemm.Config, a []float32, m, n, l int, opts SVDOptions) ([]float32, int, error) {
 	rng := rand.New(rand.NewPCG(opts.Seed, 0x5356_44))
-	z := make([]float32, n*l)
+	z := make([]float32, l*n)
 	for i := range z {
 		z[i] = float32(rng.NormFloat64())
 	}
-	y := make([]float32, m*l)
-	cfg.Gemm(false, false, m, l, n, 1, a, n, z, l, 0, y, l)
-	// Between products the columns need only be far from dependent.
+	y := make([]float32, l*m)
+	cfg.Gemm(false, true, l, m, n, 1, z, n, a, n, 0, y, m)
+	// Between products the vectors need only be far from dependent.
 	var err error
 	for range opts.PowerIterations {
-		if y, l, err = orthonormalize(cfg, y, m, l, 1); err != nil {
+		if y, l, err = orthonormalize(cfg, y, l, m, 1); err != nil {
 			return nil, 0, err
 		}
-		z = z[:n*l]
-		cfg.Gemm(true, false, n, l, m, 1, a, n, y, l, 0, z, l)
-		if z, l, err = orthonormalize(cfg, z, n, l, 1); err != nil {
+		z = z[:l*n]
+		cfg.Gemm(false, false, l, n, m, 1, y, m, a, n, 0, z, n)
+		if z, l, err = orthonormalize(cfg, z, l, n, 1); err != nil {
 			return nil, 0, err
 		}
-		y = y[:m*l]
-		cfg.Gemm(false, false, m, l, n, 1, a, n, z, l, 0, y, l)
+		y = y[:l*m]
+		cfg.Gemm(false, true, l, m, n, 1, z, n, a, n, 0, y, m)
 	}
-	return orthonormalize(cfg, y, m, l, maxPasses)
+	return orthonormalize(cfg, y, l, m, maxPasses)
 }
 
 // decompose returns the k leading singular triplets of the l×n matrix b; if l
@@ -140,7 +141,7 @@ func rangeBasis(cfg gemm.Config, a []float32, m, n, l int, opts SVDOptions) ([]f
 // B itself, and W·Wᵀ·B is a projection of B however close two values are.
 func decompose(cfg gemm.Config, b []float32, l, n, k int) (SVD, error) {
 	s := SVD{U: make([]float32, l*k), S: make([]float64, k), V: make([]float32, k*n)}
-	values, vectors, err := eigen(gram(cfg, b, l, n, false))
+	values, vectors, err := eigen(gram(cfg, b, l, n))
 	if err != nil {
 		return s, err
 	}
