@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate make -C _gen
+//go:generate go -C _gen generate
 
 // AVX-512 here means what every server processor with it has had since its
 // first one: F, BW, DQ and VL.

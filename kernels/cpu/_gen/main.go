@@ -2,6 +2,10 @@
 // so that the project does not depend on avo. `make asm` runs it.
 package main
 
+//go:generate go run . -family dense -out ../dense_amd64.s -stubs ../dense_amd64.go -pkg cpu
+//go:generate go run . -family grid -out ../grid_amd64.s -stubs ../grid_amd64.go -pkg cpu
+//go:generate go run . -family codebook -out ../codebook_amd64.s -stubs ../codebook_amd64.go -pkg cpu
+
 import (
 	"flag"
 	"log"
