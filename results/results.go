@@ -110,8 +110,10 @@ type Record struct {
 	Key    string `json:"key,omitempty"`    // hash of all inputs of the cell; another key is measured again
 
 	// failure; Suite when a suite failed.
-	Stage   string `json:"stage,omitempty"` // "calibrate", "compress", "suite"
-	Class   Class  `json:"class,omitempty"`
+	Stage string `json:"stage,omitempty"` // "calibrate", "compress", "suite"
+	Class Class  `json:"class,omitempty"`
+	// Message says what failed; in a done line, a doubt about the cell as a whole, such as
+	// the criterion that a stopping rule left unmet.
 	Message string `json:"message,omitempty"`
 
 	At string `json:"at,omitempty"` // RFC 3339; filled by Writer when empty

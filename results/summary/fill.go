@@ -2,6 +2,7 @@ package summary
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -185,11 +186,15 @@ func (row *Row) times(values []results.Record, metric string, items []string) []
 	for i, item := range items {
 		t := Timing{Item: item, Ratio: missing("%s", row.Why("latency")), blocks: map[blockKey][]float64{}}
 		var all []float64
+		flagged := map[string]int{}
 		for _, v := range values {
 			if v.Metric == metric && v.Item == item {
 				k := blockKey{v.Run, v.Block}
 				t.blocks[k] = append(t.blocks[k], v.Value)
 				all = append(all, v.Value)
+				for _, f := range v.Flags {
+					flagged[f]++
+				}
 			}
 		}
 		t.Samples = len(all)
@@ -205,6 +210,9 @@ func (row *Row) times(values []results.Record, metric string, items []string) []
 		t.Median = Median(medians)
 		for j, w := range t.Median.Warnings {
 			t.Median.Warnings[j] = strings.Replace(w, "value", "block", 1)
+		}
+		for _, f := range slices.Sorted(maps.Keys(flagged)) {
+			t.Median.warn("%d of %s flagged %s", flagged[f], count(len(all), "sample"), f)
 		}
 		t.P90 = Percentile(all, 0.9)
 		out[i] = t

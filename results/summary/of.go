@@ -162,6 +162,9 @@ func (ix *indexed) cell(g *Group, label string, c results.Cell) []results.Record
 	if len(values) != last.Values {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %d values, but its done line says %d", label, c.Suite, len(values), last.Values))
 	}
+	if last.Message != "" {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %s", label, c.Suite, last.Message))
+	}
 	if done[0].Run != last.Run {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: measured by several runs; the last, %s, is shown", label, c.Suite, last.Run))
 	}

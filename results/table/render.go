@@ -2,7 +2,6 @@ package table
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -150,64 +149,6 @@ func escape(s string) string {
 
 // oneLine returns s with white space of any kind as single spaces.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// JSON writes tables as one JSON object: {"tables": […]}. Cells hold numbers in the
-// unit of their column beside the text; notes go by id.
-func JSON(w io.Writer, tables []Table) error {
-	type cell struct {
-		Text        string   `json:"text"`
-		Value       *float64 `json:"value"`
-		Lo          *float64 `json:"lo,omitempty"`
-		Hi          *float64 `json:"hi,omitempty"`
-		Beside      *float64 `json:"beside,omitempty"`
-		Significant bool     `json:"significant,omitempty"`
-		Notes       []int    `json:"notes,omitempty"`
-	}
-	type column struct {
-		Key  string `json:"key"`
-		Head string `json:"head"`
-		Unit string `json:"unit,omitempty"`
-	}
-	type row struct {
-		Case   string `json:"case"`
-		Method string `json:"method"`
-		Cells  []cell `json:"cells"`
-	}
-	type note struct {
-		ID   int    `json:"id,omitempty"`
-		Text string `json:"text"`
-	}
-	type table struct {
-		Title   string   `json:"title"`
-		Columns []column `json:"columns"`
-		Rows    []row    `json:"rows"`
-		Notes   []note   `json:"notes"`
-	}
-	out := struct {
-		Tables []table `json:"tables"`
-	}{[]table{}}
-	for _, t := range tables {
-		o := table{Title: t.Title}
-		for _, c := range t.Columns {
-			o.Columns = append(o.Columns, column{c.Key, c.Head, c.Unit})
-		}
-		for _, r := range t.Rows {
-			cells := make([]cell, len(r.Cells))
-			for i, c := range r.Cells {
-				cells[i] = cell(c)
-			}
-			o.Rows = append(o.Rows, row{r.Case, r.Method, cells})
-		}
-		for _, n := range t.Notes {
-			o.Notes = append(o.Notes, note(n))
-		}
-		out.Tables = append(out.Tables, o)
-	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	return e.Encode(out)
-}
 
 // wrap breaks s at spaces into lines of at most width runes, later ones indented;
 // a word longer than that stays whole. A width of 0 is no limit.
