@@ -10,7 +10,7 @@
 # (default 1200). FILES names a folder that is copied beside the binary, such as
 # testdata. CPU is another of the models that `bochs -help cpu` lists.
 #
-# Debian packages needed: bochs bochsbios vgabios isolinux syslinux-common
+# Debian packages needed: bochs bochs-term bochsbios vgabios isolinux syslinux-common
 # xorriso cpio; and a kernel image with serial console and no modules needed,
 # such as that of linux-image-cloud-amd64, unpacked by dpkg -x: its
 # boot/vmlinuz-* is named by KERNEL.
@@ -76,7 +76,7 @@ xorriso -as mkisofs -quiet -o "$tmp/boot.iso" -b isolinux.bin -c boot.cat \
 	-no-emul-boot -boot-load-size 4 -boot-info-table "$tmp/iso" 2>/dev/null
 cat >"$tmp/bochsrc" <<CFG
 plugin_ctrl: unmapped=true, biosdev=true, speaker=false, e1000=false, parallel=false
-display_library: nogui
+display_library: term
 romimage: file=/usr/share/bochs/BIOS-bochs-latest
 vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest
 cpu: model=$CPU, count=1, ips=200000000, reset_on_triple_fault=0
@@ -91,7 +91,10 @@ error: action=ignore
 info: action=ignore
 CFG
 : >"$tmp/serial"
-bochs -q -f "$tmp/bochsrc" >"$tmp/out" 2>&1 </dev/null &
+# Debian's build has the debugger, which must be told to go on.
+echo c >"$tmp/debugger"
+# The screen needs a terminal, so script makes one; setsid keeps it off ours.
+TERM=linux setsid script -qfc "exec bochs -q -f $tmp/bochsrc -rc $tmp/debugger" "$tmp/out" >/dev/null 2>&1 </dev/null &
 pid=$!
 tail -n +1 -f --pid=$pid "$tmp/serial" &
 waited=0
