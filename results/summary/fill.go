@@ -32,11 +32,20 @@ func (g *Group) fill(cells []map[string][]results.Record, baseline string, host 
 	g.adjust()
 	if base >= 0 {
 		g.Baseline = g.Rows[base].Label
-		for _, row := range g.Rows {
-			if row.Device != "" && g.Rows[base].Device != "" && row.Device != g.Rows[base].Device {
-				g.Warnings = append(g.Warnings, fmt.Sprintf("%s was measured on %s, the baseline on %s", row.Label, row.Device, g.Rows[base].Device))
-			}
+		g.warnOfMixture(g.Rows[base])
+	}
+}
+
+// warnOfMixture warns of rows that were measured in another way than base.
+func (g *Group) warnOfMixture(base Row) {
+	differ := func(row Row, what, got, want string) {
+		if got != "" && want != "" && got != want {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%[1]s was measured %[2]s %[3]s, %[4]s %[2]s %[5]s", row.Label, what, got, base.Label, want))
 		}
+	}
+	for _, row := range g.Rows {
+		differ(row, "on device", row.Device, base.Device)
+		differ(row, "under execution (dtype, batch, kernel)", row.Exec, base.Exec)
 	}
 }
 

@@ -190,6 +190,9 @@ func (ix *indexed) addFailure(g *Group, row *Row, f results.Record, chosen map[s
 // note records devices and runs of values.
 func (ix *indexed) note(g *Group, row *Row, values []results.Record) {
 	for _, v := range values {
+		if v.Suite == "perplexity" {
+			row.Exec = v.Exec
+		}
 		if row.Device = v.Device; v.Device != "" && !slices.Contains(g.Devices, v.Device) {
 			g.Devices = append(g.Devices, v.Device)
 		}

@@ -337,6 +337,20 @@ func TestDoubtsTravel(t *testing.T) {
 	}
 }
 
+func TestMixtureIsTold(t *testing.T) {
+	s := script{run: "r"}
+	for i, c := range []string{"dense", "int"} {
+		s.line(c, results.Record{Kind: results.KindValue, Suite: "perplexity", Recipe: "r", Metric: "nll", Value: 1,
+			Device: []string{"cpu/avx2", "cpu/avx512"}[i], Exec: []string{"e1", "e2"}[i]})
+		s.done(c, "perplexity", 1)
+	}
+	g := s.one(t, "dense")
+	want := []string{"int was measured on device cpu/avx512, dense on device cpu/avx2", "int was measured under execution (dtype, batch, kernel) e2, dense under execution (dtype, batch, kernel) e1"}
+	if !slices.Equal(g.Warnings, want) || len(g.Devices) != 2 {
+		t.Errorf("warnings %q, want %q; devices %v", g.Warnings, want, g.Devices)
+	}
+}
+
 func TestHolmOverTheGroup(t *testing.T) {
 	s := script{run: "r"}
 	s.ttft("dense", 1, 1, 1, 1, 1, 1)

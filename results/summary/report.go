@@ -46,6 +46,7 @@ type Row struct {
 
 	Failures []Failure
 	Device   string // of the last value
+	Exec     string // of the perplexity: dtype, batch, kernel
 }
 
 // A Ledger is the bill of the bytes that a case stores.

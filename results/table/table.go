@@ -106,7 +106,7 @@ type builder struct {
 // columns returns the columns for which the group has a suite, in the order of cli.md 5.
 func (b *builder) columns() []column {
 	has := b.g.Suites
-	cols := []column{{Column{"method", "method", "", Both}, func(r summary.Row) Cell { return Cell{Text: r.Label} }}}
+	cols := []column{{Column{"method", "method", "", Both}, b.method}}
 	add := func(ok bool, key, head, unit string, part Part, cell func(r summary.Row) Cell) {
 		if ok {
 			cols = append(cols, column{Column{key, head, unit, part}, cell})
@@ -155,6 +155,16 @@ func (b *builder) baseline() string {
 		return "baseline"
 	}
 	return b.g.Baseline
+}
+
+// method returns the cell of the case's label. Where no column has a dash to explain, a
+// case that failed is explained here.
+func (b *builder) method(r summary.Row) Cell {
+	c := Cell{Text: r.Label}
+	if len(b.g.Suites) == 0 && len(r.Failures) > 0 {
+		c.Notes = []int{b.note(r.Why(""))}
+	}
+	return c
 }
 
 // note returns the id of a numbered note, adding it if it is new.

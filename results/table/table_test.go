@@ -178,6 +178,23 @@ func TestJSONGolden(t *testing.T) {
 	}
 }
 
+// TestAllFailed has no column in which a dash could stand.
+func TestAllFailed(t *testing.T) {
+	m := &maker{scenario: "x"}
+	m.start("r", "h")
+	m.failure(dense, "", "", "load", "no such file")
+	m.failure(broken, "", "", "load", "no such file")
+	var b bytes.Buffer
+	if err := table.Text(&b, build(t, m.recs, "dense"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"│ dense¹  │", "¹ dense failed in load (input): no such file", "² svd b2 failed in load (input): no such file"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+}
+
 func TestDigits(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		// Half-widths 19.7, 0.014, 0.055, 450, 1e-9.
