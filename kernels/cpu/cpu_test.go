@@ -1,10 +1,13 @@
 package cpu_test
 
 import (
+	"encoding/binary"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels/cpu"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 	"github.com/sketchbench/sketchbench/kernels/kerneltest"
@@ -47,10 +50,45 @@ func TestConformance(t *testing.T) {
 // numbers leave pieces over.
 func TestThreads(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa gemm.ISA) {
-		for _, threads := range []int{2, 3} {
+		counts := []int{2, 3}
+		if testing.Short() {
+			counts = counts[1:]
+		}
+		for _, threads := range counts {
 			kerneltest.Same(t, open(t, isa, 1), open(t, isa, threads))
 		}
 	})
+}
+
+// TestBlocks multiplies a matrix so wide that several blocks of rows are
+// expanded one after another. All values are -1, 0 or 1, so that every sum is
+// exact and has one right value.
+func TestBlocks(t *testing.T) {
+	const out, in, n = 40, 1<<16 + 100, 9
+	rnd := rand.New(rand.NewPCG(1, 2))
+	w := &packed.Dense{Out: out, In: in, DType: "BF16"}
+	for range out * in {
+		w.Data = binary.LittleEndian.AppendUint16(w.Data, packed.F32ToBF16(float32(rnd.IntN(3)-1)))
+	}
+	x := make(cpu.Buffer, n*in)
+	for i := range x {
+		x[i] = float32(rnd.IntN(3) - 1)
+	}
+	d := open(t, cpu.Available()[0], 2)
+	m, err := d.Upload(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, one := make(cpu.Buffer, n*out), make(cpu.Buffer, out)
+	d.Mul(y, x, n, m)
+	for i := range n {
+		d.Mul(one, x.Slice(i*in, (i+1)*in), 1, m)
+		for r, want := range one {
+			if got := y[i*out+r]; got != want {
+				t.Fatalf("y[%d,%d] = %v, want %v", i, r, got, want)
+			}
+		}
+	}
 }
 
 func TestNewErrors(t *testing.T) {

@@ -33,14 +33,14 @@ func tokens() []int {
 func Mul(t *testing.T, d kernels.Device) {
 	for _, kind := range packed.Kinds() {
 		for _, s := range shapes {
-			list := variants(kind, s[1])
+			list := Variants(kind, s[1])
 			if len(list) == 0 {
 				t.Fatalf("kerneltest has no weights of the format %q", kind)
 			}
 			for _, v := range list {
-				t.Run(fmt.Sprintf("%s/%dx%d", v.name, s[0], s[1]), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s/%dx%d", v.Name, s[0], s[1]), func(t *testing.T) {
 					rnd := rand.New(rand.NewPCG(uint64(s[0]), uint64(s[1])))
-					mulCase(t, d, v.make(rnd, s[0], s[1]), normal(rnd, slices.Max(tokens())*s[1]))
+					mulCase(t, d, v.Make(rnd, s[0], s[1]), normal(rnd, slices.Max(tokens())*s[1]))
 				})
 			}
 		}
@@ -172,8 +172,8 @@ func MulExtremes(t *testing.T, d kernels.Device) {
 		})
 	}
 	for _, kind := range packed.Kinds() {
-		for _, v := range variants(kind, in) {
-			m, err := d.Upload(v.make(rnd, out, in))
+		for _, v := range Variants(kind, in) {
+			m, err := d.Upload(v.Make(rnd, out, in))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ func MulExtremes(t *testing.T, d kernels.Device) {
 				d.Mul(by.v, bx.v, n, m)
 				for i, g := range by.values(t) {
 					if isNaN := g != g; isNaN != (i/out == n-1) {
-						t.Fatalf("%s: t=%d: x[%d,77] is NaN, y[%d,%d] = %v", v.name, n, n-1, i/out, i%out, g)
+						t.Fatalf("%s: t=%d: x[%d,77] is NaN, y[%d,%d] = %v", v.Name, n, n-1, i/out, i%out, g)
 					}
 				}
 			}
@@ -198,9 +198,9 @@ func Embed(t *testing.T, d kernels.Device) {
 	const out, in = 11, 136
 	ids := []int{3, 0, 10, 3}
 	for _, kind := range packed.Kinds() {
-		for _, v := range variants(kind, in) {
-			t.Run(v.name, func(t *testing.T) {
-				w := v.make(rand.New(rand.NewPCG(3, 4)), out, in)
+		for _, v := range Variants(kind, in) {
+			t.Run(v.Name, func(t *testing.T) {
+				w := v.Make(rand.New(rand.NewPCG(3, 4)), out, in)
 				m, err := d.Upload(w)
 				if err != nil {
 					t.Fatal(err)

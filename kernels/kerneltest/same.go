@@ -13,12 +13,12 @@ import (
 // that differ in their number of threads only. Sizes are large enough to be
 // divided.
 func Same(t *testing.T, a, b kernels.Device) {
-	const out, in = 96, 1024
+	const out, in = 72, 1024
 	for _, kind := range packed.Kinds() {
-		for _, v := range variants(kind, in) {
-			w := v.make(rand.New(rand.NewPCG(13, 14)), out, in)
+		for _, v := range Variants(kind, in) {
+			w := v.Make(rand.New(rand.NewPCG(13, 14)), out, in)
 			for _, n := range []int{1, 3, 9} {
-				same(t, v.name, a, b, []int{n * out, n * in}, func(d kernels.Device, v []kernels.Buffer) {
+				same(t, v.Name, a, b, []int{n * out, n * in}, func(d kernels.Device, v []kernels.Buffer) {
 					m, err := d.Upload(w)
 					if err != nil {
 						t.Fatal(err)

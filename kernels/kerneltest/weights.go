@@ -10,21 +10,21 @@ import (
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
-// A variant is one way to fill a format for a given size.
-type variant struct {
-	name string
-	make func(rnd *rand.Rand, out, in int) packed.Weight
+// A Variant is one way to fill a format for a given size.
+type Variant struct {
+	Name string
+	Make func(rnd *rand.Rand, out, in int) packed.Weight
 }
 
 // widths are the code widths that have kernels of their own.
 var widths = []int{2, 3, 4, 8}
 
-// variants lists what is tested of a format for matrices with in columns, nil
+// Variants lists what is tested of a format for matrices with in columns, nil
 // for a format that it does not know.
-func variants(kind packed.Kind, in int) []variant {
-	var list []variant
+func Variants(kind packed.Kind, in int) []Variant {
+	var list []Variant
 	add := func(name string, make func(rnd *rand.Rand, out, in int) packed.Weight) {
-		list = append(list, variant{string(kind) + "/" + name, make})
+		list = append(list, Variant{string(kind) + "/" + name, make})
 	}
 	switch kind {
 	case packed.KindDense:
