@@ -1,0 +1,5 @@
+//go:build race
+
+package quanttest
+
+const raceDetector = true
