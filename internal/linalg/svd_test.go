@@ -162,15 +162,12 @@ func withValues(t *testing.T, m, n int, sigma []float64) []float32 {
 	return a
 }
 
-// sketchBound is how far the error of a random basis with p extra columns may
-// exceed the optimum: without power iterations, in expectation a factor of
-// √(1+k/(p−1)) (Halko, Martinsson and Tropp, theorem 10.5).
-func sketchBound(k, p int) float64 { return math.Sqrt(1 + float64(k)/float64(p-1)) }
-
 // TestRandomizedSVD checks the random path where singular values fall slowly,
-// against the bound, and after a gap. There q power iterations leave of the
-// angle between the subspaces some (σ_{k+1}/σ_k)^{2q+1}·√(k·n)/p, here
-// 0.2⁵·10 = 0.003, whose square stands to the tail as 1e-5·k to 0.04·(n−k).
+// as 1/i, and after a gap. The excess over the optimum is what
+// reference/README.md allows a randomized decomposition, 1e-4. After the gap q
+// power iterations alone leave of the angle between the subspaces some
+// (σ_{k+1}/σ_k)^{2q+1}·√(k·n)/p, here 0.2⁵·10 = 0.003, whose square stands to
+// the tail as 1e-5·k to 0.04·(n−k).
 func TestRandomizedSVD(t *testing.T) {
 	opts := DefaultSVDOptions()
 	opts.Exact = 0
@@ -183,27 +180,29 @@ func TestRandomizedSVD(t *testing.T) {
 				gap[i] = 1 + 1/float64(1+i)
 			}
 		}
-		for name, c := range map[string]struct {
-			a     []float32
-			bound float64
-		}{"slow": {decaying(m, n), sketchBound(k, 8)}, "gap": {withValues(t, m, n, gap), 1 + 1e-4}} {
-			want := singularValues(t, c.a, m, n)
+		for name, a := range map[string][]float32{"slow": decaying(m, n), "gap": withValues(t, m, n, gap)} {
+			want := singularValues(t, a, m, n)
 			for seed := range uint64(2) {
 				opts.Seed = seed
-				s, err := RandomizedSVD(gemm.Config{}, c.a, m, n, k, opts)
+				s, err := RandomizedSVD(gemm.Config{}, a, m, n, k, opts)
 				if err != nil {
 					t.Fatal(err)
 				}
-				checkSVD(t, c.a, s, m, n)
-				e, best := relativeError(c.a, s, m, n), tail(want, k)
+				checkSVD(t, a, s, m, n)
+				e, best := relativeError(a, s, m, n), tail(want, k)
 				t.Logf("%s %v: excess %.2g", name, d, e/best-1)
-				if !(e >= best*(1-1e-7) && e <= best*c.bound) {
+				if !(e >= best*(1-1e-7) && e <= best*(1+1e-4)) {
 					t.Errorf("%s %v: error %v, want %v", name, d, e, best)
 				}
 			}
 		}
 	}
 }
+
+// sketchBound is how far the error of a random basis with p extra columns may
+// exceed the optimum whatever the spectrum: without power iterations, in
+// expectation a factor of √(1+k/(p−1)) (Halko, Martinsson and Tropp, theorem 10.5).
+func sketchBound(k, p int) float64 { return math.Sqrt(1 + float64(k)/float64(p-1)) }
 
 // TestSVDReference compares with the errors of reference/quant/svd.json:
 // nothing may be below them, the exact path is within float32 rounding of
@@ -264,7 +263,11 @@ func TestRankDeficient(t *testing.T) {
 	gemm.Config{}.Gemm(false, false, m, n, r, 1, l, r, v, n, 0, low, n)
 	few := make([]float32, m*n) // only three rows are not zero
 	copy(few[7*n:], normal(3, n, 7))
-	for name, a := range map[string][]float32{"low": low, "few": few, "zero": make([]float32, m*n)} {
+	faint := make([]float32, m*n)
+	for i, x := range low {
+		faint[i] = x * 1e-43
+	}
+	for name, a := range map[string][]float32{"low": low, "few": few, "zero": make([]float32, m*n), "faint": faint} {
 		want := map[string]int{"low": r, "few": 3}[name]
 		for _, exact := range []int{0, 400} {
 			opts := DefaultSVDOptions()
@@ -286,6 +289,12 @@ func TestRankDeficient(t *testing.T) {
 						t.Fatalf("%s: value or vector %d is not 0", name, i)
 					}
 				}
+			}
+			if name == "faint" {
+				if s.Residual != 1 {
+					t.Errorf("faint: residual %v, want 1", s.Residual)
+				}
+				continue
 			}
 			if !(s.Residual <= 1e-6) {
 				t.Errorf("%s, exact %d: residual %v", name, exact, s.Residual)
