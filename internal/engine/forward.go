@@ -88,7 +88,7 @@ func (e *Engine) Generate(ctx context.Context, prompt []int, n int) ([]int, erro
 	logits, err := e.Prefill(ctx, prompt)
 	var out []int
 	for err == nil {
-		out = append(out, argmax(logits))
+		out = append(out, Argmax(logits))
 		if len(out) == n {
 			return out, nil
 		}
@@ -97,8 +97,8 @@ func (e *Engine) Generate(ctx context.Context, prompt []int, n int) ([]int, erro
 	return nil, err
 }
 
-// argmax returns the index of the largest value, the first among equals.
-func argmax(x []float32) int {
+// Argmax returns the index of the largest value, the first among equals.
+func Argmax(x []float32) int {
 	best := 0
 	for i, v := range x {
 		if v > x[best] {

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sketchbench/sketchbench/internal/subject"
+	"github.com/sketchbench/sketchbench/suites"
+)
+
+// child runs this program with the given arguments and returns what it
+// prints. Its standard error becomes part of the error.
+func child(ctx context.Context, args ...string) ([]byte, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, exe, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			err = fmt.Errorf("%w: %s", err, text)
+		}
+		return nil, err
+	}
+	return out, nil
+}
+
+// childCommand is what the memory suite runs in a process of its own.
+func (a *app) childCommand() *cobra.Command {
+	var c subject.Child
+	var prompt, n int
+	cmd := &cobra.Command{
+		Use:    suites.ChildCommand,
+		Short:  "Measure the memory of this process while it runs a model",
+		Hidden: true,
+		Args:   usage(cobra.NoArgs, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			c.Threads = a.threads
+			peak, err := suites.MeasureMemory(cmd.Context(), c, prompt, n)
+			if err != nil {
+				return err
+			}
+			return errors.Join(json.NewEncoder(a.out).Encode(peak))
+		},
+	}
+	cmd.Flags().StringVar(&c.Model, "model", "", "as in the scenario")
+	cmd.Flags().StringVar(&c.Folder, "folder", "", "of the model")
+	cmd.Flags().StringVar(&c.Artefact, "artefact", "", "folder of the artefact; none is the uncompressed model")
+	cmd.Flags().IntVar(&prompt, "prompt", 1, "tokens of the prompt")
+	cmd.Flags().IntVar(&n, "new", 1, "tokens to generate")
+	return cmd
+}

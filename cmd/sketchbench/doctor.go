@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/kernels/cpu"
+)
+
+func (a *app) doctorCommand() *cobra.Command {
+	var require []string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Tell what this machine can do",
+		Args:  usage(cobra.NoArgs, "no arguments"),
+		RunE:  func(*cobra.Command, []string) error { return a.doctor(require) },
+	}
+	cmd.Flags().StringSliceVar(&require, "require", nil, "fail unless these are there: avx2, avx512")
+	return cmd
+}
+
+func (a *app) doctor(require []string) error {
+	e := bench.ReadEnvironment(os.DirFS("/"))
+	cache, why, err := a.cacheDir()
+	if err != nil {
+		return err
+	}
+	have := map[string]bool{}
+	var kernels []string
+	for _, isa := range cpu.Available() {
+		have[string(isa)] = true
+		kernels = append(kernels, string(isa))
+	}
+	w := &errWriter{w: a.out}
+	row := func(name, format string, args ...any) {
+		w.printf("%-12s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	row("processor", "%s, %d cores, %d threads usable", orDash(e.CPU), e.Cores, e.Threads)
+	row("features", "%s", strings.ToLower(strings.Join(e.Features, " ")))
+	row("kernels", "%s; the last is used", strings.Join(kernels, ", "))
+	row("caches", "L1d %s, L2 %s, L3 %s", size(e.L1D), size(e.L2), size(e.L3))
+	row("memory", "%.1f GiB", float64(e.Memory)/(1<<30))
+	row("governor", "%s", orUnknown(e.Governor))
+	row("load", "%.2f over the last minute%s", e.Load.Minute, loadAdvice(e.Load.Minute))
+	row("system", "%s/%s, kernel %s, %s", runtime.GOOS, runtime.GOARCH, orUnknown(e.Kernel), e.GoVersion)
+	row("gpu", "not in this build")
+	row("cache", "%s (from %s): %s", cache, why, cacheHealth(cache))
+	if wd, err := os.Getwd(); err == nil {
+		row("disk", "%s free in %s", free(wd), wd)
+	}
+	row("hub token", "%s", hubToken(a.getenv))
+	if w.err != nil {
+		return w.err
+	}
+	var missing []string
+	for _, r := range require {
+		if !have[r] {
+			missing = append(missing, r)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("missing on this machine or in this build: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+func size(n int) string {
+	if n <= 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func loadAdvice(load float64) string {
+	if load > 0.5 {
+		return "; other work disturbs timings"
+	}
+	return ""
+}
+
+func free(dir string) string {
+	if n, ok := plan.FreeBytes(dir); ok {
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return "unknown space"
+}
+
+// cacheHealth counts what the cache holds and what was set aside.
+func cacheHealth(dir string) string {
+	entries, err := filepath.Glob(filepath.Join(dir, "*", "*", "key.json"))
+	if err != nil {
+		return err.Error()
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return "not there yet; the first run makes it"
+	}
+	unfinished, _ := filepath.Glob(filepath.Join(dir, "*", "tmp-*"))
+	corrupt, _ := filepath.Glob(filepath.Join(dir, "*", "corrupt-*"))
+	s := fmt.Sprintf("%d entries, %s free", len(entries), free(dir))
+	if len(unfinished) > 0 {
+		s += fmt.Sprintf(", %d unfinished", len(unfinished))
+	}
+	if len(corrupt) > 0 {
+		s += fmt.Sprintf(", %d damaged and set aside (corrupt-*, may be removed)", len(corrupt))
+	}
+	return s
+}
+
+// hubToken tells whether there is a token, never which.
+func hubToken(getenv func(string) string) string {
+	if getenv("HF_TOKEN") != "" {
+		return "present (HF_TOKEN)"
+	}
+	home := getenv("HF_HOME")
+	if home == "" {
+		if user, err := os.UserCacheDir(); err == nil {
+			home = filepath.Join(user, "huggingface")
+		}
+	}
+	if _, err := os.Stat(filepath.Join(home, "token")); err == nil {
+		return "present (token file)"
+	}
+	return "absent; none is needed for local models"
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/scenarios"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var format, cases, suites string
+	var lock bool
+	cmd := &cobra.Command{
+		Use:   "plan SCENARIO…",
+		Short: "Show cases, stages, bytes and time; run nothing",
+		Args:  usage(cobra.MinimumNArgs(1), "a scenario"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if format != "text" && format != "json" {
+				return fmt.Errorf("%w: --format %s, want text or json", errUsage, format)
+			}
+			ss, err := a.load(args)
+			if err != nil {
+				return err
+			}
+			for _, s := range ss {
+				if err := a.planOne(s, format, cases, suites, lock); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")
+	cmd.Flags().StringVar(&suites, "suites", "", "only these suites, separated by commas")
+	cmd.Flags().BoolVar(&lock, "lock", false, "write NAME.lock.yaml with hashes and versions, which run then obeys")
+	return cmd
+}
+
+func (a *app) planOne(s *scenarios.Scenario, format, cases, suites string, lock bool) (err error) {
+	cache, why, err := a.cacheDir()
+	if err != nil {
+		return err
+	}
+	p, err := a.make(s, cache, cases, suites)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Close()) }()
+	if lock {
+		path := s.Name + ".lock.yaml"
+		if err := writeFile(path, func(w io.Writer) error { _, err := w.Write(p.Lock()); return err }); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.streams.err, "wrote %s\n", path)
+	}
+	v := view(p, cache, why)
+	if format == "json" {
+		enc := json.NewEncoder(a.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	}
+	return v.text(a.out)
+}
+
+// planView is what plan prints.
+type planView struct {
+	Scenario   string      `json:"scenario"`
+	Model      string      `json:"model"`
+	Device     string      `json:"device"`
+	Threads    int         `json:"threads"`
+	Baseline   string      `json:"baseline"`
+	Cache      string      `json:"cache"`
+	CacheFrom  string      `json:"cache_from"`
+	CacheBytes int64       `json:"cache_bytes"` // that the run adds
+	Seconds    float64     `json:"seconds"`     // a guess
+	Cases      []caseView  `json:"cases"`
+	Suites     []suiteView `json:"suites"`
+}
+
+type caseView struct {
+	ID      string         `json:"id"`
+	Label   string         `json:"label"`
+	Params  map[string]any `json:"params"`
+	Seed    uint64         `json:"seed"`
+	Cached  bool           `json:"cached"`
+	Bytes   int64          `json:"bytes"` // of the artefact
+	Seconds float64        `json:"seconds"`
+}
+
+type suiteView struct {
+	Name   string           `json:"name"`
+	Recipe string           `json:"recipe"`
+	Words  string           `json:"words"`
+	Counts map[string]int64 `json:"counts,omitempty"`
+}
+
+func view(p *plan.Plan, cache, why string) planView {
+	v := planView{Scenario: p.Scenario.Name, Model: p.Env.Model.Name, Device: p.Env.Device.Name(), Threads: p.Env.Gemm.Threads,
+		Baseline: p.Baseline, Cache: cache, CacheFrom: why, CacheBytes: p.CacheBytes()}
+	for i, c := range p.Cases {
+		v.Cases = append(v.Cases, caseView{ID: c.ID, Label: c.Label, Params: c.Params, Seed: c.Seed, Bytes: p.ArtefactBytes(i)})
+	}
+	for _, s := range p.Steps() {
+		v.Cases[s.Case].Seconds += s.Guess.Seconds()
+		v.Seconds += s.Guess.Seconds()
+		if s.Suite == "" {
+			v.Cases[s.Case].Cached = s.Cached
+		}
+	}
+	for _, s := range p.Suites {
+		v.Suites = append(v.Suites, suiteView{s.Name, s.RecipeHash, s.Recipe.Words, s.Recipe.Counts})
+	}
+	return v
+}
+
+func (v planView) text(w io.Writer) error {
+	ew := &errWriter{w: w}
+	ew.printf("%s: model %s, device %s, %d threads, baseline %s\n", v.Scenario, v.Model, v.Device, v.Threads, orDash(v.Baseline))
+	ew.printf("cache %s (from %s)\n\n", v.Cache, v.CacheFrom)
+	widest := len("case")
+	for _, c := range v.Cases {
+		widest = max(widest, len(c.Label))
+	}
+	ew.printf("%-12s  %-*s  %-8s  %12s  %8s\n", "id", widest, "case", "artefact", "bytes", "seconds")
+	for _, c := range v.Cases {
+		state := "to make"
+		switch {
+		case c.Bytes == 0:
+			state = "–"
+		case c.Cached:
+			state = "cached"
+		}
+		ew.printf("%-12s  %-*s  %-8s  %12d  %8.0f\n", c.ID, widest, c.Label, state, c.Bytes, c.Seconds)
+	}
+	ew.printf("\n")
+	for _, s := range v.Suites {
+		ew.printf("%s, recipe %s: %s\n", s.Name, s.Recipe, s.Words)
+	}
+	ew.printf("\n%d cases; about %s of running; about %d bytes to be added to the cache\n",
+		len(v.Cases), clock(time.Duration(v.Seconds*float64(time.Second))), v.CacheBytes)
+	return ew.err
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+// errWriter prints until something fails.
+type errWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (e *errWriter) printf(format string, args ...any) {
+	if e.err == nil {
+		_, e.err = fmt.Fprintf(e.w, format, args...)
+	}
+}

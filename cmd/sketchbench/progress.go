@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"github.com/sketchbench/sketchbench/internal/runner"
+)
+
+// A shower shows how far a run is.
+type shower interface {
+	event(runner.Event)
+	close()
+}
+
+// newProgress picks how to show progress on standard error.
+func (a *app) newProgress() shower {
+	mode := a.progress
+	if a.quiet {
+		mode = "none"
+	}
+	if mode == "auto" {
+		mode = "plain"
+		if f, ok := a.streams.err.(*os.File); ok && term.IsTerminal(int(f.Fd())) && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" {
+			mode = "bar"
+		}
+	}
+	switch mode {
+	case "bar":
+		return newBar(a.streams.err)
+	case "jsonl":
+		return &jsonLines{json.NewEncoder(a.streams.err)}
+	case "none":
+		return silent{}
+	}
+	return &plainLines{w: a.streams.err}
+}
+
+type silent struct{}
+
+func (silent) event(runner.Event) {}
+func (silent) close()             {}
+
+// words says in a line what is being done and how long it will take.
+func words(e runner.Event) string {
+	s := fmt.Sprintf("[%d/%d] %s: %s %d/%d", e.Index, e.Of, e.Case, e.Step, e.Done, e.Total)
+	if e.Block > 0 {
+		s = fmt.Sprintf("[block %d/%d] %s: %s", e.Block, e.Blocks, e.Case, e.Step)
+	}
+	return s
+}
+
+func times(e runner.Event) string {
+	s := clock(e.Elapsed) + " so far"
+	if e.Left > 0 {
+		s += ", about " + clock(e.Left) + " left"
+	}
+	return s
+}
+
+// clock prints a duration as 1:23 or 1:02:03.
+func clock(d time.Duration) string {
+	s := int(d.Round(time.Second).Seconds())
+	if s >= 3600 {
+		return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d", s/60, s%60)
+}
+
+// plainLines prints a line when a step begins to move and every few seconds.
+type plainLines struct {
+	w    io.Writer
+	last time.Duration
+	step string
+}
+
+func (p *plainLines) event(e runner.Event) {
+	step := fmt.Sprint(e.Index, e.Step)
+	if e.Block > 0 {
+		step = fmt.Sprint(e.Step, e.Block)
+	}
+	if step == p.step && e.Elapsed-p.last < 5*time.Second {
+		return
+	}
+	p.step, p.last = step, e.Elapsed
+	fmt.Fprintf(p.w, "%s; %s\n", words(e), times(e))
+}
+
+func (p *plainLines) close() {}
+
+// jsonLines prints every event as an object.
+type jsonLines struct{ enc *json.Encoder }
+
+func (j *jsonLines) event(e runner.Event) {
+	_ = j.enc.Encode(map[string]any{ // progress that cannot be shown stops nothing
+		"case": e.Case, "index": e.Index, "of": e.Of, "step": e.Step, "done": e.Done, "total": e.Total,
+		"block": e.Block, "blocks": e.Blocks, "elapsed_s": e.Elapsed.Seconds(), "left_s": e.Left.Seconds(),
+	})
+}
+
+func (j *jsonLines) close() {}
+
+// bar is one line on a terminal.
+type bar struct {
+	p    *mpb.Progress
+	b    *mpb.Bar
+	last runner.Event
+}
+
+// barTotal is the resolution of the bar.
+const barTotal = 1000
+
+func newBar(w io.Writer) *bar {
+	b := &bar{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(20), mpb.WithRefreshRate(200*time.Millisecond))}
+	b.b = b.p.AddBar(barTotal,
+		mpb.BarRemoveOnComplete(),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + words(b.last) + "; " + times(b.last) })))
+	return b
+}
+
+func (b *bar) event(e runner.Event) {
+	b.b.SetCurrent(0) // the bar never completes by itself
+	b.last = e
+	if all := e.Elapsed + e.Left; all > 0 {
+		b.b.SetCurrent(min(barTotal-1, int64(barTotal*e.Elapsed/all)))
+	}
+}
+
+func (b *bar) close() {
+	b.b.Abort(true)
+	b.p.Wait()
+}

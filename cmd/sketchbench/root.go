@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/scenarios"
+)
+
+// app is what all commands share.
+type app struct {
+	streams
+	getenv func(string) string
+
+	cache, device, progress, logLevel string
+	threads                           int
+	quiet, verbose                    bool
+}
+
+func newRoot(_ context.Context, s streams, getenv func(string) string) *cobra.Command {
+	a := &app{streams: s, getenv: getenv}
+	root := &cobra.Command{
+		Use:   "sketchbench",
+		Short: "Measure what compressing a language model's weights costs and saves",
+		Long: "Sketchbench compresses the linear layers of a language model by sketching, low rank and integer rounding,\n" +
+			"runs the result, and tells with statistics what each method costs and saves.",
+		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkShared() },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%w: unknown command %q; sketchbench help lists the commands", errUsage, args[0])
+			}
+			return cmd.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w; %s --help tells the flags", errUsage, err, cmd.CommandPath())
+	})
+	f := root.PersistentFlags()
+	f.StringVar(&a.cache, "cache", "", "folder of compressed models and other stages (default SKETCHBENCH_CACHE, else the user's cache folder)")
+	f.StringVar(&a.device, "device", "", "auto or cpu (default SKETCHBENCH_DEVICE, else the scenario's, else auto)")
+	f.IntVar(&a.threads, "threads", 0, "compute threads (default SKETCHBENCH_THREADS, else the scenario's, else all processors)")
+	f.StringVar(&a.progress, "progress", "auto", "auto, bar, plain, jsonl or none")
+	f.StringVar(&a.logLevel, "log-level", "warn", "debug, info, warn or error")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress, errors only")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done")
+	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand(), a.childCommand())
+	return root
+}
+
+// usage turns a check of arguments into a usage error.
+func usage(check cobra.PositionalArgs, want string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return fmt.Errorf("%w: %s wants %s", errUsage, cmd.CommandPath(), want)
+		}
+		return nil
+	}
+}
+
+// checkShared checks the shared flags and fills in the environment's values.
+func (a *app) checkShared() error {
+	if a.threads < 0 {
+		return fmt.Errorf("%w: --threads %d, want at least 1", errUsage, a.threads)
+	}
+	if env := a.getenv("SKETCHBENCH_THREADS"); a.threads == 0 && env != "" {
+		n, err := strconv.Atoi(env)
+		if err != nil || n < 1 {
+			return fmt.Errorf("%w: SKETCHBENCH_THREADS is %q, want a number of at least 1", errUsage, env)
+		}
+		a.threads = n
+	}
+	if a.device == "" {
+		a.device = a.getenv("SKETCHBENCH_DEVICE")
+	}
+	if a.device != "" && a.device != "auto" && a.device != "cpu" {
+		return fmt.Errorf("%w: device %q, want auto or cpu", errUsage, a.device)
+	}
+	if !oneOf(a.progress, "auto", "bar", "plain", "jsonl", "none") {
+		return fmt.Errorf("%w: --progress %s, want auto, bar, plain, jsonl or none", errUsage, a.progress)
+	}
+	if !oneOf(a.logLevel, "debug", "info", "warn", "error") {
+		return fmt.Errorf("%w: --log-level %s, want debug, info, warn or error", errUsage, a.logLevel)
+	}
+	return nil
+}
+
+func oneOf(s string, words ...string) bool {
+	for _, w := range words {
+		if s == w {
+			return true
+		}
+	}
+	return false
+}
+
+// cacheDir is the flag, the environment or the user's cache folder, and says
+// which.
+func (a *app) cacheDir() (dir, why string, err error) {
+	if a.cache != "" {
+		return a.cache, "--cache", nil
+	}
+	if dir := a.getenv("SKETCHBENCH_CACHE"); dir != "" {
+		return dir, "SKETCHBENCH_CACHE", nil
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", "", fmt.Errorf("no folder for the cache: %w; name one with --cache DIR", err)
+	}
+	return filepath.Join(user, "sketchbench"), "the user's cache folder", nil
+}
+
+// logger writes to standard error.
+func (a *app) logger() *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
+		panic(err) // checked before
+	}
+	switch {
+	case a.quiet:
+		level = slog.LevelError
+	case a.verbose:
+		level = min(level, slog.LevelInfo)
+	}
+	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+}
+
+// load reads all scenario arguments.
+func (a *app) load(args []string) ([]*scenarios.Scenario, error) {
+	var all []*scenarios.Scenario
+	names := map[string]string{}
+	for _, arg := range args {
+		ss, err := scenarios.Load(arg, a.in)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range ss {
+			if first, dup := names[s.Name]; dup && first != s.Path {
+				f := &scenarios.Faults{Path: s.Path}
+				f.Add(scenarios.Pos{}, "name: %s, which %s has too; the name tells records apart", s.Name, first)
+				return nil, f
+			}
+			names[s.Name] = s.Path
+			all = append(all, s)
+		}
+	}
+	return all, nil
+}
+
+// make plans a scenario with the flags' settings.
+func (a *app) make(s *scenarios.Scenario, cacheDir, cases, suites string) (*plan.Plan, error) {
+	set := plan.Settings{Cache: cacheDir, Device: a.device, Threads: a.threads, Cases: cases, Child: child,
+		Warn: func(err error) { a.logger().Warn(err.Error()) }}
+	if suites != "" {
+		set.Suites = strings.Split(suites, ",")
+	}
+	return plan.Make(s, set)
+}

@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ArtefactBytes estimates what a case's artefact takes in the cache.
+func (p *Plan) ArtefactBytes(i int) int64 {
+	c, cfg := p.Cases[i], p.Env.Model.Config
+	if c.Method.Compress == nil {
+		return 0
+	}
+	var n int64
+	for _, t := range cfg.Tensors() {
+		if ten, ok := p.Env.Model.Tensors.Tensor(t.Name); ok {
+			n += int64(len(ten.Data))
+		}
+	}
+	for layer := range cfg.Layers {
+		for _, s := range cfg.Linears(layer) {
+			if c.Covers(s.Name) {
+				if ten, ok := p.Env.Model.Tensors.Tensor(s.Name); ok {
+					n += c.StoredBytes(s) - int64(len(ten.Data))
+				}
+			}
+		}
+	}
+	for _, b := range p.Env.Model.Small {
+		n += int64(len(b))
+	}
+	return n
+}
+
+// CacheBytes estimates what the run adds to the cache.
+func (p *Plan) CacheBytes() int64 {
+	var n int64
+	for i, c := range p.Cases {
+		if !p.Env.Cached(c) {
+			n += p.ArtefactBytes(i)
+		}
+	}
+	if c := p.Context.Calibration; c != nil {
+		for _, s := range p.Suites {
+			if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*c)); s.Name == "approx" && !ok {
+				n += p.Env.Model.MomentsBytes()
+			}
+		}
+	}
+	return n
+}
+
+// CheckSpace tries to write where the run will write, and compares what the
+// cache needs with what is free. Errors name the path and the remedy.
+func (p *Plan) CheckSpace(records string) error {
+	var errs []error
+	cache := p.Env.Cache.Dir
+	want := p.CacheBytes()
+	if want > 0 {
+		if err := tryWrite(cache); err != nil {
+			errs = append(errs, fmt.Errorf("the cache %s cannot be written (%d bytes are wanted): %w; name another with --cache DIR", cache, want, err))
+		} else if free, ok := FreeBytes(cache); ok && free < want {
+			errs = append(errs, fmt.Errorf("the cache %s: %d bytes are wanted, %d are free; make room or name another place with --cache DIR", cache, want, free))
+		}
+	}
+	if err := tryWrite(filepath.Dir(records)); err != nil {
+		errs = append(errs, fmt.Errorf("the records file %s cannot be written: %w; name another with -o FILE", records, err))
+	}
+	return errors.Join(errs...)
+}
+
+func tryWrite(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, "tmp-write-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte("x"))
+	return errors.Join(err, f.Close(), os.Remove(f.Name()))
+}

@@ -1,0 +1,185 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/stage"
+	"github.com/sketchbench/sketchbench/internal/subject"
+	"github.com/sketchbench/sketchbench/results"
+)
+
+// cell names what a done line closes.
+func (r *run) cell(i int, s plan.Suite) results.Cell {
+	return results.Cell{Scenario: r.p.Scenario.Name, Case: r.p.Cases[i].ID, Suite: s.Name, Recipe: s.RecipeHash}
+}
+
+// key hashes everything that a cell's values depend on.
+func (r *run) key(i int, s plan.Suite) string {
+	hash, _, err := stage.Key("cell", map[string]any{
+		"case": r.p.Cases[i].Hash, "suite": s.Name, "recipe": s.Recipe.Identity, "exec": s.Recipe.Exec,
+	})
+	if err != nil {
+		panic(fmt.Sprintf("runner: %v", err)) // made of scalars
+	}
+	return hash[:12]
+}
+
+// resume drops unfinished work from the records file and notes what is done.
+// A timing suite is done for all planned cases or for none, since its blocks
+// pair the cases.
+func (r *run) resume() error {
+	keys := map[results.Cell]string{}
+	for i := range r.p.Cases {
+		for _, s := range r.p.Suites {
+			keys[r.cell(i, s)] = r.key(i, s)
+		}
+	}
+	current := func(done results.Record) bool {
+		key, planned := keys[done.Cell()]
+		return !planned || key == done.Key
+	}
+	whole, err := r.timingsDone(keys)
+	if err != nil {
+		return err
+	}
+	st, err := results.Resume(r.o.Records, func(done results.Record) bool {
+		if _, planned := keys[done.Cell()]; planned {
+			if complete, timing := whole[done.Suite+done.Recipe]; timing && !complete {
+				return false
+			}
+		}
+		return current(done)
+	})
+	if err != nil {
+		return err
+	}
+	r.outcome.Dropped = st.Dropped
+	r.done = map[results.Cell]bool{}
+	for c, d := range st.Done {
+		if key, planned := keys[c]; planned && key == d.Key {
+			r.done[c] = true
+		}
+	}
+	return nil
+}
+
+// timingsDone tells of every planned timing suite whether the file has it for
+// all planned cases, from one run.
+func (r *run) timingsDone(keys map[results.Cell]string) (map[string]bool, error) {
+	whole := map[string]bool{}
+	if _, err := os.Stat(r.o.Records); errors.Is(err, fs.ErrNotExist) {
+		return whole, nil
+	}
+	recs, err := results.ReadFiles(r.o.Records)
+	if err != nil {
+		return nil, err
+	}
+	runs := map[string]map[results.Cell]bool{} // by suite, recipe and run
+	for _, rec := range recs {
+		if rec.Kind == results.KindDone && keys[rec.Cell()] == rec.Key {
+			id := rec.Suite + rec.Recipe + rec.Run
+			if runs[id] == nil {
+				runs[id] = map[results.Cell]bool{}
+			}
+			runs[id][rec.Cell()] = true
+		}
+	}
+	for _, s := range r.p.Suites {
+		if !s.Timing {
+			continue
+		}
+		name := s.Name + s.RecipeHash
+		whole[name] = false
+		for id, cells := range runs {
+			if len(id) > len(name) && id[:len(name)] == name && len(cells) == len(r.p.Cases) {
+				whole[name] = true
+			}
+		}
+	}
+	return whole, nil
+}
+
+func (r *run) timingPending(i int) bool {
+	for _, s := range r.p.Suites {
+		if s.Timing && !r.done[r.cell(i, s)] {
+			return true
+		}
+	}
+	return false
+}
+
+// record starts a line about a case.
+func (r *run) record(i int, kind results.Kind) results.Record {
+	c := r.p.Cases[i]
+	params := maps.Clone(c.Params)
+	if c.Calibration != nil {
+		params["calibration"] = fmt.Sprintf("%s %dx%d seed %d", c.Calibration.Corpus.Name, c.Calibration.Sequences, c.Calibration.Length, c.Calibration.Seed)
+	}
+	return results.Record{
+		Kind: kind, Case: c.ID, Scenario: r.p.Scenario.Name, Model: r.p.Env.Model.Name,
+		Method: c.Method.Name, Params: params, Seed: c.Seed,
+		Label: c.Label, Baseline: c.Baseline, NominalBits: r.nominal(c),
+	}
+}
+
+// nominal is the mean of the bits aimed at over the covered matrices.
+func (r *run) nominal(c *subject.Case) float64 {
+	var bits, weights float64
+	cfg := r.p.Env.Model.Config
+	for layer := range cfg.Layers {
+		for _, s := range cfg.Linears(layer) {
+			if c.Covers(s.Name) {
+				n := float64(s.Out) * float64(s.In)
+				bits += n * c.NominalBits(s)
+				weights += n
+			}
+		}
+	}
+	if weights == 0 {
+		return 0
+	}
+	return bits / weights
+}
+
+// fill completes a value or done line.
+func (r *run) fill(rec *results.Record, i int, kind results.Kind, s plan.Suite) {
+	base := r.record(i, kind)
+	rec.Kind, rec.Case, rec.Scenario, rec.Model = kind, base.Case, base.Scenario, base.Model
+	rec.Method, rec.Params, rec.Seed = base.Method, base.Params, base.Seed
+	rec.Suite, rec.Recipe, rec.Exec = s.Name, s.RecipeHash, s.ExecHash
+	rec.Device = r.p.Env.Device.Name()
+}
+
+// recipe writes once a run what a recipe's hashes stand for.
+func (r *run) recipe(s plan.Suite) error {
+	id := s.Name + s.RecipeHash
+	if r.recipes[id] {
+		return nil
+	}
+	r.recipes[id] = true
+	what := results.Record{Kind: results.KindRecipe, Scenario: r.p.Scenario.Name, Suite: s.Name, Recipe: s.RecipeHash,
+		Options: s.Recipe.Identity, Words: s.Recipe.Words, Corpus: s.Recipe.Corpus, Counts: s.Recipe.Counts, Tokens: s.Recipe.Tokens}
+	how := results.Record{Kind: results.KindRecipe, Scenario: r.p.Scenario.Name, Suite: s.Name, Exec: s.ExecHash, Options: s.Recipe.Exec}
+	return r.write(what, how)
+}
+
+// classify sorts a failure into the classes of records.
+func classify(err error) results.Class {
+	var exit *exec.ExitError
+	switch {
+	case errors.Is(err, subject.ErrDiverged):
+		return results.ClassDiverged
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.ENOMEM), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return results.ClassResource
+	case errors.As(err, &exit):
+		return results.ClassCrash
+	}
+	return results.ClassInput
+}

@@ -1,0 +1,251 @@
+// Package runner runs a plan: quality suites case by case, timing suites in
+// randomised blocks over all cases, with records flushed line by line so that
+// the same command goes on where an earlier one stopped.
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/subject"
+	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/suites"
+)
+
+// Options says where records go and what they say of the process.
+type Options struct {
+	Records     string // path of the records file
+	RunID       string
+	Now         func() time.Time
+	Clock       bench.Clock
+	Tool        string // module version
+	Commit      string
+	Host        string // identity of the hardware
+	Environment json.RawMessage
+	FailFast    bool // end at the first case that fails
+	Log         *slog.Logger
+	Progress    func(Event) // may be nil
+}
+
+// An Event is told whenever the run has moved on.
+type Event struct {
+	Case       string // label
+	Index, Of  int    // of the case, from 1
+	Step       string // load, calibrate, compress or a suite
+	Done       int    // of Total, the step's own units
+	Total      int
+	Block      int // of a timing suite, from 1; 0 otherwise
+	Blocks     int
+	Elapsed    time.Duration // since the run began
+	Left       time.Duration // a guess; 0 while unknown
+	CaseFailed bool
+}
+
+// An Outcome says how a run ended.
+type Outcome struct {
+	Cases    int // planned
+	Skipped  int // complete in the records file already
+	Failed   []Failure
+	Measured int // cells measured now
+	Dropped  int // lines of unfinished work that were taken out of the file
+}
+
+// A Failure is one case or suite that failed.
+type Failure struct {
+	Case, Suite string
+	Err         error
+}
+
+// ErrStopped says that the run was interrupted; the same command goes on.
+var ErrStopped = errors.New("stopped")
+
+// A run is the state of one Run.
+type run struct {
+	p        *plan.Plan
+	o        Options
+	w        *results.Writer
+	done     map[results.Cell]bool
+	outcome  Outcome
+	failed   map[int]bool // cases that are out
+	started  bool         // the run line is written
+	opened   map[int]bool // case line written
+	recipes  map[string]bool
+	progress *progress
+}
+
+// Run runs what the records file does not have yet. A case that fails is
+// recorded and the others go on; what was measured is always in the file. The
+// error is about the file itself, ErrStopped, or nil.
+func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
+	r := &run{p: p, o: o, failed: map[int]bool{}, opened: map[int]bool{}, recipes: map[string]bool{}}
+	r.outcome.Cases = len(p.Cases)
+	if err := r.resume(); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.w, err = results.Append(o.Records, o.RunID, o.Now); err != nil {
+		return nil, err
+	}
+	r.progress = newProgress(r)
+	err = r.quality(ctx)
+	if err == nil {
+		err = r.timing(ctx)
+	}
+	err = errors.Join(err, r.w.Close())
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))
+	}
+	return &r.outcome, err
+}
+
+// quality runs the suites that are not timings, case by case.
+func (r *run) quality(ctx context.Context) error {
+	for i := range r.p.Cases {
+		var pending []plan.Suite
+		for _, s := range r.p.Suites {
+			if !s.Timing && !r.done[r.cell(i, s)] {
+				pending = append(pending, s)
+			}
+		}
+		if len(pending) == 0 && !r.timingPending(i) {
+			r.outcome.Skipped++
+			continue
+		}
+		if err := r.qualityCase(ctx, i, pending); err != nil {
+			return err
+		}
+		if r.o.FailFast && len(r.outcome.Failed) > 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *run) qualityCase(ctx context.Context, i int, pending []plan.Suite) error {
+	s, err := r.open(ctx, i)
+	if err != nil || s == nil {
+		return err
+	}
+	defer s.Close()
+	for _, su := range pending {
+		n, err := r.suite(ctx, i, s, su, 0, false)
+		if err != nil {
+			if err := r.fail(ctx, i, su.Name, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := r.close(i, s, su, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open opens a case and writes its line; a nil subject without an error is a
+// case that failed and is recorded.
+func (r *run) open(ctx context.Context, i int) (*subject.Subject, error) {
+	c := r.p.Cases[i]
+	r.progress.step(i, "", 0)
+	s, err := r.p.Env.Open(ctx, c, func(step subject.Stage, done, total int) {
+		r.progress.at(string(step), done, total)
+	})
+	r.progress.finish(i, "")
+	if err != nil {
+		return nil, r.fail(ctx, i, "", err)
+	}
+	if r.opened[i] {
+		return s, nil
+	}
+	r.opened[i] = true
+	rec := r.record(i, results.KindCase)
+	rec.Artefact = s.Artefact.Hash()[:12]
+	rec.Hashes = map[string]string{"case": c.Hash, "artefact": s.Artefact.Hash()}
+	rec.Seconds, rec.Cached = map[string]float64{}, map[string]bool{"artefact": s.Hit}
+	for stage, d := range s.Seconds {
+		rec.Seconds[string(stage)] = d.Seconds()
+	}
+	return s, r.write(rec)
+}
+
+// suite measures a case with one suite and returns the number of values.
+func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suite, block int, first bool) (int, error) {
+	r.progress.step(i, su.Name, block)
+	if err := r.recipe(su); err != nil {
+		return 0, err
+	}
+	n := 0
+	out := suites.Out{
+		Block: block, First: first, Clock: r.o.Clock,
+		Progress: func(done, total int) { r.progress.at(su.Name, done, total) },
+		Emit: func(rec results.Record) error {
+			r.fill(&rec, i, results.KindValue, su)
+			rec.Artefact = s.Artefact.Hash()[:12]
+			n++
+			return r.write(rec)
+		},
+	}
+	err := su.Run(ctx, r.p.Context, s, su.Options, out)
+	if !su.Timing {
+		r.progress.finish(i, su.Name)
+	}
+	return n, err
+}
+
+// close writes the line that says that a cell is complete.
+func (r *run) close(i int, s *subject.Subject, su plan.Suite, values int) error {
+	rec := results.Record{}
+	r.fill(&rec, i, results.KindDone, su)
+	rec.Artefact = s.Artefact.Hash()[:12]
+	rec.Key, rec.Values = r.key(i, su), values
+	r.outcome.Measured++
+	return r.write(rec)
+}
+
+// A fatal error is about the records file: nothing more can be kept.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+func (r *run) write(recs ...results.Record) error {
+	if !r.started {
+		r.started = true
+		head := results.Record{Kind: results.KindRun, Scenario: r.p.Scenario.Name, Tool: r.o.Tool, Commit: r.o.Commit,
+			Host: r.o.Host, Threads: r.p.Env.Gemm.Threads, Device: r.p.Env.Device.Name(),
+			Environment: r.o.Environment, Text: string(r.p.Scenario.Text)}
+		recs = append([]results.Record{head}, recs...)
+	}
+	if err := r.w.Write(recs...); err != nil {
+		return fatal{err}
+	}
+	return nil
+}
+
+// fail records that a case, or one suite of it, failed. The error is nil
+// unless the run cannot go on.
+func (r *run) fail(ctx context.Context, i int, suite string, err error) error {
+	var f fatal
+	if errors.As(err, &f) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	c := r.p.Cases[i]
+	r.failed[i] = r.failed[i] || suite == ""
+	r.outcome.Failed = append(r.outcome.Failed, Failure{c.Label, suite, err})
+	r.o.Log.Error("case failed", "case", c.Label, "suite", suite, "err", err)
+	rec := r.record(i, results.KindFailure)
+	rec.Suite, rec.Message, rec.Class, rec.Stage = suite, err.Error(), classify(err), "suite"
+	var stage *subject.StageError
+	if errors.As(err, &stage) {
+		rec.Stage, rec.Message = string(stage.Stage), stage.Err.Error()
+	}
+	return r.write(rec)
+}

@@ -1,0 +1,94 @@
+package runner
+
+import (
+	"context"
+
+	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/subject"
+)
+
+// timing runs the timing suites in randomised complete blocks.
+func (r *run) timing(ctx context.Context) error {
+	if r.o.FailFast && len(r.outcome.Failed) > 0 {
+		return nil
+	}
+	for _, su := range r.p.Suites {
+		if !su.Timing {
+			continue
+		}
+		if err := r.timingSuite(ctx, su); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timed is one case of a timing suite.
+type timed struct {
+	index  int
+	s      *subject.Subject
+	values int
+	blocks int // run so far
+}
+
+func (r *run) timingSuite(ctx context.Context, su plan.Suite) error {
+	var cases []*timed
+	defer func() {
+		for _, t := range cases {
+			t.s.Close()
+		}
+	}()
+	for i := range r.p.Cases {
+		if r.failed[i] || r.done[r.cell(i, su)] {
+			continue
+		}
+		s, err := r.open(ctx, i)
+		if err != nil {
+			return err
+		}
+		if s != nil {
+			cases = append(cases, &timed{index: i, s: s})
+		}
+	}
+	if len(cases) == 0 {
+		return nil
+	}
+	orders := bench.Blocks(r.p.Context.Seed, len(cases), su.Blocks(su.Options))
+	for b, order := range orders {
+		for _, k := range order {
+			if err := r.timingBlock(ctx, su, cases[k], b); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range cases {
+		r.progress.finish(t.index, su.Name)
+		if t.blocks < len(orders) {
+			continue
+		}
+		if err := r.close(t.index, t.s, su, t.values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timingBlock runs one block of one case, from weights to results; a case
+// that failed in an earlier block stays out.
+func (r *run) timingBlock(ctx context.Context, su plan.Suite, t *timed, block int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if t.blocks < block {
+		return nil
+	}
+	n, err := r.suite(ctx, t.index, t.s, su, block, block == 0)
+	t.s.CloseEngines()
+	if err != nil {
+		return r.fail(ctx, t.index, su.Name, err)
+	}
+	t.values += n
+	t.blocks++
+	return nil
+}

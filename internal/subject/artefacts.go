@@ -1,0 +1,79 @@
+package subject
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/sketchbench/sketchbench/internal/artefact"
+	"github.com/sketchbench/sketchbench/internal/model"
+)
+
+// scalars turns a struct of scalars into a map by its JSON names.
+func scalars(v any) map[string]any {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("subject: %T: %v", v, err))
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic(fmt.Sprintf("subject: %T: %v", v, err))
+	}
+	return m
+}
+
+// manifestHead says what a case's artefact is made of.
+func (e *Env) manifestHead(c *Case) artefact.ManifestHead {
+	h := artefact.ManifestHead{
+		Method: c.Method.Name, Params: c.Params, Seed: c.Seed, Version: c.Method.Version, Source: e.Model.Sources,
+	}
+	if c.Calibration != nil {
+		h.Calibration = c.Calibration.Describe(e.Model)
+	}
+	return h
+}
+
+// dense is the artefact of the uncompressed model. It shares the model's
+// checkpoint and is never closed by itself.
+func (e *Env) dense() (*artefact.Artefact, error) {
+	head := artefact.ManifestHead{Method: "dense", Params: map[string]any{}, Version: 1, Source: e.Model.Sources}
+	return artefact.OpenDense(head, e.Model.Tensors)
+}
+
+// A LedgerEntry is what the tensors of one class store.
+type LedgerEntry struct {
+	Class       string // linear, embedding, head, norm
+	Weights     int64
+	StoredBytes int64
+	NominalBits float64          // bits aimed at, over the whole class
+	Parts       map[string]int64 // bytes by what they are for: codes, tables, …
+}
+
+// Ledger counts what the artefact stores for the tensors that the model uses,
+// by tensor class in the order of the model.
+func (s *Subject) Ledger() ([]LedgerEntry, error) {
+	var ledger []LedgerEntry
+	at := map[model.Class]int{}
+	for _, spec := range s.Env.Model.Config.Tensors() {
+		e, ok := s.Artefact.Entry(spec.Name)
+		if !ok {
+			return nil, fmt.Errorf("artefact: tensor %s is missing", spec.Name)
+		}
+		i, ok := at[spec.Class]
+		if !ok {
+			i = len(ledger)
+			at[spec.Class] = i
+			ledger = append(ledger, LedgerEntry{Class: string(spec.Class), Parts: map[string]int64{}})
+		}
+		l := &ledger[i]
+		l.Weights += e.Count()
+		l.StoredBytes += e.Bytes
+		l.NominalBits += e.NominalBits * float64(e.Count())
+		for class, n := range e.ClassBytes() {
+			l.Parts[string(class)] += n
+		}
+	}
+	return ledger, nil
+}
+
+// ArtefactDir returns the artefact's folder, "" for the uncompressed model.
+func (s *Subject) ArtefactDir() string { return s.dir }

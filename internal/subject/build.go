@@ -1,0 +1,243 @@
+package subject
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sketchbench/sketchbench/internal/artefact"
+	"github.com/sketchbench/sketchbench/internal/calib"
+	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/engine"
+	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/packed"
+)
+
+// Key returns the preimage of a case's artefact hash: everything that decides
+// its bytes.
+func (e *Env) Key(c *Case) map[string]any {
+	key := map[string]any{
+		"base": e.Model.sourcesHash(), "method": c.Method.Name, "method_version": int64(c.Method.Version),
+		"params": c.Params, "seed": int64(c.Seed), "format": int64(artefact.Format),
+	}
+	if c.Calibration != nil {
+		key["calibration"] = c.Calibration.Describe(e.Model)
+		key["device_class"] = deviceClass
+		key["walk_version"] = int64(walkVersion)
+	}
+	return key
+}
+
+// deviceClass is part of the key of what is computed from activations.
+const deviceClass = "cpu"
+
+// walkVersion is bumped when the moments that a walk hands out change.
+const walkVersion = 1
+
+// Cached reports whether a case's artefact is in the cache.
+func (e *Env) Cached(c *Case) bool {
+	if c.Method.Compress == nil {
+		return true
+	}
+	_, ok := e.Cache.Lookup("artefacts", e.Key(c))
+	return ok
+}
+
+// Open makes a case ready: it opens the artefact, which is made first unless
+// the cache holds it. Failures are StageErrors.
+func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, error) {
+	s := &Subject{Env: e, Case: c, Seconds: map[Stage]time.Duration{}}
+	start := time.Now()
+	if c.Method.Compress == nil {
+		if err := engine.CheckFinite(e.Model.Config, e.Model.Weights()); err != nil {
+			return nil, &StageError{StageLoad, err}
+		}
+		a, err := e.dense()
+		if err != nil {
+			return nil, &StageError{StageLoad, err}
+		}
+		s.Artefact, s.Hit = a, true
+		s.Seconds[StageLoad] = time.Since(start)
+		return s, nil
+	}
+	dir, hit, err := e.Cache.Do(ctx, "artefacts", e.Key(c), func(tmp string) error {
+		return e.build(ctx, s, tmp, progress)
+	})
+	s.Hit = hit
+	if err != nil {
+		var stage *StageError
+		if !errors.As(err, &stage) && ctx.Err() == nil {
+			err = &StageError{StageCompress, err}
+		}
+		return nil, err
+	}
+	start = time.Now()
+	if s.Artefact, err = artefact.Open(dir); err != nil {
+		return nil, &StageError{StageLoad, err}
+	}
+	s.dir = dir
+	s.Seconds[StageLoad] = time.Since(start)
+	return s, nil
+}
+
+// build calibrates and compresses into dir.
+func (e *Env) build(ctx context.Context, s *Subject, dir string, progress Progress) error {
+	c := s.Case
+	w, err := artefact.Create(dir, e.manifestHead(c))
+	if err != nil {
+		return err
+	}
+	b := builder{ctx: ctx, env: e, c: c, out: w, s: s, progress: progress}
+	if err := b.linears(); err != nil {
+		return err
+	}
+	if err := b.others(); err != nil {
+		return err
+	}
+	for name, text := range e.Model.Small {
+		if err := w.CopyFile(name, text); err != nil {
+			return err
+		}
+	}
+	_, err = w.Finish()
+	return err
+}
+
+// A builder is one case being compressed.
+type builder struct {
+	ctx      context.Context
+	env      *Env
+	c        *Case
+	out      *artefact.Writer
+	s        *Subject
+	progress Progress
+}
+
+// linears compresses the covered linear layers and stores the others as they
+// are.
+func (b *builder) linears() error {
+	cfg, w := b.env.Model.Config, b.env.Model.Weights()
+	if b.c.Method.Moments == NoMoments {
+		for layer := range cfg.Layers {
+			if _, err := b.group(calib.Group{Layer: layer, Linears: cfg.Linears(layer)}); err != nil {
+				return err
+			}
+			b.progress(StageCompress, layer+1, cfg.Layers)
+		}
+		return nil
+	}
+	windows, err := b.c.Calibration.Windows(b.env.Model)
+	if err != nil {
+		return &StageError{StageCalibrate, err}
+	}
+	start := time.Now()
+	opts := calib.Options{
+		MeanSquareOnly: b.c.Method.Moments == MeanSquares,
+		Base:           b.c.Method.Moments == MeanSquares,
+		Progress:       func(done, total int) { b.progress(StageCalibrate, done, total) },
+	}
+	err = calib.Walk(b.ctx, b.env.Device, cfg, w, windows, opts, func(g calib.Group) (map[string]packed.Weight, error) {
+		return b.group(g)
+	})
+	b.s.Seconds[StageCalibrate] = time.Since(start) - b.s.Seconds[StageCompress]
+	var stage *StageError
+	if err != nil && !errors.As(err, &stage) && b.ctx.Err() == nil {
+		err = &StageError{StageCalibrate, err}
+	}
+	return err
+}
+
+// group compresses the linear layers of one group.
+func (b *builder) group(g calib.Group) (map[string]packed.Weight, error) {
+	start := time.Now()
+	defer func() { b.s.Seconds[StageCompress] += time.Since(start) }()
+	made := map[string]packed.Weight{}
+	factors := map[compensate.FactorOptions]*compensate.Factor{}
+	factor := func(o compensate.FactorOptions) (*compensate.Factor, error) {
+		if f, ok := factors[o]; ok {
+			return f, nil
+		}
+		h := g.H
+		if len(factors) > 0 || b.distinctFactors(g) > 1 {
+			h = append([]float32(nil), g.H...)
+		}
+		f, err := compensate.NewFactor(b.env.Gemm, h, len(g.MeanSquare), o)
+		if err == nil {
+			factors[o] = f
+		}
+		return f, err
+	}
+	for _, spec := range g.Linears {
+		if err := b.ctx.Err(); err != nil {
+			return nil, err
+		}
+		w, err := b.matrix(spec, g, factor)
+		if err != nil {
+			return nil, &StageError{StageCompress, fmt.Errorf("tensor %s: %w", spec.Name, err)}
+		}
+		if w != nil {
+			made[spec.Name] = w
+		}
+	}
+	return made, nil
+}
+
+// distinctFactors counts the different options that the covered tensors of a
+// group have: with more than one, they may need different factorisations.
+func (b *builder) distinctFactors(g calib.Group) int {
+	seen := map[any]bool{}
+	for _, spec := range g.Linears {
+		if b.c.Covers(spec.Name) {
+			seen[b.c.OptionsFor(spec.Name)] = true
+		}
+	}
+	return len(seen)
+}
+
+// matrix compresses one linear layer; nil says that it is left alone.
+func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compensate.FactorOptions) (*compensate.Factor, error)) (packed.Weight, error) {
+	base, err := b.env.Model.Weights().Weight(spec.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !b.c.Covers(spec.Name) {
+		return nil, b.untouched(spec.Name)
+	}
+	w := make([]float32, spec.Out*spec.In)
+	base.Dequantize(w, 0, spec.Out)
+	m := Matrix{
+		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
+		MeanSquare: g.MeanSquare, Factor: factor, TargetBytes: b.c.TargetBytes(spec),
+	}
+	what, err := b.c.Method.Compress(m, b.c.OptionsFor(spec.Name))
+	if err != nil {
+		return nil, err
+	}
+	return what, b.out.Add(spec.Name, what, b.c.NominalBits(spec))
+}
+
+// others stores what no method compresses: embedding, head and norms.
+func (b *builder) others() error {
+	cfg := b.env.Model.Config
+	for _, spec := range cfg.Tensors() {
+		if spec.Class == model.ClassLinear {
+			continue
+		}
+		if err := b.untouched(spec.Name); err != nil {
+			return &StageError{StageLoad, err}
+		}
+	}
+	return nil
+}
+
+func (b *builder) untouched(name string) error {
+	t, ok := b.env.Model.Tensors.Tensor(name)
+	if !ok {
+		return fmt.Errorf("tensor %s: missing", name)
+	}
+	if i, bad := t.FirstNonFinite(); bad {
+		return fmt.Errorf("tensor %s: value [%d] is not finite", name, i)
+	}
+	return b.out.AddTensor(t)
+}

@@ -1,0 +1,52 @@
+package subject
+
+import (
+	"errors"
+
+	"github.com/sketchbench/sketchbench/internal/artefact"
+	"github.com/sketchbench/sketchbench/internal/engine"
+)
+
+// ErrDiverged is in the chain of errors about logits that are not finite.
+var ErrDiverged = engine.ErrDiverged
+
+// A Child is what a child process is told to open: a model and, unless it is
+// the uncompressed one, an artefact.
+type Child struct {
+	Model, Folder, Artefact string
+	Threads                 int
+}
+
+// Open opens the engine with room for tokens positions, reading only what it
+// needs. The returned function closes everything.
+func (c Child) Open(tokens int) (e *engine.Engine, vocab int, closeAll func() error, err error) {
+	dev, _, err := OpenDevice("cpu", c.Threads)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	m, err := openUnhashed(c.Model, c.Folder)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	closers := []func() error{m.Close, dev.Close}
+	closeAll = func() error {
+		var errs []error
+		for _, f := range closers {
+			errs = append(errs, f())
+		}
+		return errors.Join(errs...)
+	}
+	w := m.Weights()
+	if c.Artefact != "" {
+		a, err := artefact.Open(c.Artefact)
+		if err != nil {
+			return nil, 0, nil, errors.Join(err, closeAll())
+		}
+		closers = append(closers, a.Close)
+		w = a
+	}
+	if e, err = engine.New(dev, m.Config, w, engine.Options{MaxTokens: tokens}); err != nil {
+		return nil, 0, nil, errors.Join(err, closeAll())
+	}
+	return e, m.Config.Vocab, closeAll, nil
+}

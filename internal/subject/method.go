@@ -1,0 +1,113 @@
+package subject
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/kernels/gemm"
+)
+
+// Moments says what a method wants to know about a matrix's inputs.
+type Moments int
+
+// What a method may want to know.
+const (
+	NoMoments     Moments = iota
+	MeanSquares           // E[x²] of every input channel
+	SecondMoments         // H = 2/T·XᵀX, and earlier layers compressed first
+)
+
+// A Matrix is one linear layer as a method sees it.
+type Matrix struct {
+	Spec model.LinearSpec
+	W    []float32 // out×in; the method may overwrite it
+	Gemm gemm.Config
+	Seed uint64 // of this matrix, from the case's seed and the tensor's name
+	// MeanSquare holds E[x²] of the inputs, for methods that ask for moments.
+	MeanSquare []float64
+	// Factor returns the factorisation of the second moments, which matrices
+	// of the same input share. Only for methods that ask for SecondMoments.
+	Factor func(compensate.FactorOptions) (*compensate.Factor, error)
+	// TargetBytes is what the stored matrix may take, for a case that matches
+	// another method's bytes; 0 otherwise.
+	TargetBytes int64
+}
+
+// A Method compresses matrices. Options are pointers to the options struct of
+// the method's own package, as New returns them.
+type Method struct {
+	Name    string
+	Version int  // bumped when output changes
+	Chance  bool // the seed changes the result
+	Moments Moments
+	// Matches says that the method can aim at another method's bytes.
+	Matches bool
+	// New returns the default options.
+	New func() any
+	// Check returns the faults of options, each starting with the field.
+	Check func(o any) []error
+	// CheckShape returns the fault, if any, of options on a matrix; with
+	// target > 0 on one that must fit in so many bytes.
+	CheckShape func(o any, out, in int, target int64) error
+	// Nominal returns the bits per weight that the options aim at.
+	Nominal func(o any) float64
+	// StoredBytes returns the bytes of a compressed out×in matrix.
+	StoredBytes func(o any, out, in int) int64
+	// Covers reports whether the method compresses a tensor by itself, before
+	// the scenario's only and except.
+	Covers func(tensor string) bool
+	// Compress compresses one matrix. Nil for dense, which leaves all alone.
+	Compress func(m Matrix, o any) (packed.Weight, error)
+}
+
+// Everything is the Covers of methods that compress all linear layers.
+func everything(string) bool { return true }
+
+// LookupMethod returns the method of that name.
+func LookupMethod(name string) (*Method, bool) {
+	for i := range methods {
+		if methods[i].Name == name {
+			return &methods[i], true
+		}
+	}
+	return nil, false
+}
+
+// MethodNames lists the methods in the order of the documentation.
+func MethodNames() []string {
+	var names []string
+	for _, m := range methods {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+// Params returns the fields of an options struct by scenario name: the
+// complete parameters that stand in records and hashes.
+func Params(o any) map[string]any {
+	v := reflect.ValueOf(o).Elem()
+	p := map[string]any{}
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		switch f := v.Field(i); f.Kind() {
+		case reflect.Int, reflect.Int64:
+			p[name] = f.Int()
+		case reflect.Float64:
+			p[name] = f.Float()
+		case reflect.Bool:
+			p[name] = f.Bool()
+		case reflect.String:
+			p[name] = f.String()
+		default:
+			panic(fmt.Sprintf("subject: option %s is a %v, want a scalar", name, f.Kind()))
+		}
+	}
+	return p
+}

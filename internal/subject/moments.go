@@ -1,0 +1,96 @@
+package subject
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"path/filepath"
+
+	"github.com/sketchbench/sketchbench/internal/calib"
+	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/internal/safetensors"
+)
+
+// Hessian returns H = 2/T·XᵀX of the uncompressed model's inputs to a linear
+// layer on the calibration text, in×in. It is the same for every case. It is
+// made for all layers on first use and kept in the cache, a file for each input.
+func (e *Env) Hessian(ctx context.Context, c Calibration, spec model.LinearSpec) ([]float32, error) {
+	dir, err := e.moments(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for layer := range e.Model.Config.Layers {
+		for _, l := range e.Model.Config.Linears(layer) {
+			if l.Name == spec.Name {
+				return readMoments(filepath.Join(dir, momentsFile(layer, spec.Input)), spec.In)
+			}
+		}
+	}
+	return nil, fmt.Errorf("tensor %s: not a linear layer of the model", spec.Name)
+}
+
+func momentsFile(layer int, in model.Input) string {
+	return fmt.Sprintf("layer-%05d-%s.safetensors", layer, in)
+}
+
+func readMoments(path string, in int) (h []float32, err error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	t, ok := f.Tensor(momentsTensor)
+	if !ok || t.Len() != in*in {
+		return nil, fmt.Errorf("%s: tensor %s: missing or not %d×%d", path, momentsTensor, in, in)
+	}
+	h = make([]float32, in*in)
+	return h, t.Float32(h)
+}
+
+// MomentsKey is the preimage of the hash of a model's second moments.
+func (e *Env) MomentsKey(c Calibration) map[string]any {
+	return map[string]any{
+		"base": e.Model.sourcesHash(), "calibration": c.Describe(e.Model),
+		"device_class": deviceClass, "walk_version": int64(walkVersion),
+	}
+}
+
+func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
+	dir, _, err := e.Cache.Do(ctx, "moments", e.MomentsKey(c), func(tmp string) error {
+		windows, err := c.Windows(e.Model)
+		if err != nil {
+			return err
+		}
+		opts := calib.Options{Base: true}
+		return calib.Walk(ctx, e.Device, e.Model.Config, e.Model.Weights(), windows, opts, func(g calib.Group) (map[string]packed.Weight, error) {
+			return nil, writeMoments(filepath.Join(tmp, momentsFile(g.Layer, g.Input)), len(g.MeanSquare), g.H)
+		})
+	})
+	return dir, err
+}
+
+// momentsTensor is the name of H in its file.
+const momentsTensor = "H"
+
+func writeMoments(path string, d int, h []float32) error {
+	data := make([]byte, 4*len(h))
+	for i, v := range h {
+		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
+	}
+	t := safetensors.Tensor{Name: momentsTensor, DType: "F32", Shape: []int{d, d}, Data: data}
+	return safetensors.Write(path, []safetensors.Tensor{t}, nil)
+}
+
+// MomentsBytes estimates the cache that the moments take.
+func (m *Model) MomentsBytes() int64 {
+	var n int64
+	for layer := range m.Config.Layers {
+		for _, in := range model.Inputs() {
+			d := int64(m.Config.Group(layer, in)[0].In)
+			n += 4 * d * d
+		}
+	}
+	return n
+}

@@ -1,0 +1,268 @@
+package suites
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/sketchbench/sketchbench/internal/engine"
+	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/subject"
+	"github.com/sketchbench/sketchbench/kernels"
+	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/scenarios"
+	"github.com/sketchbench/sketchbench/suites/approx"
+	"github.com/sketchbench/sketchbench/suites/perplexity"
+)
+
+// perplexityOptions are the fields of the suite in a scenario.
+type perplexityOptions struct {
+	Recipe  string           `yaml:"recipe"`
+	Corpus  scenarios.Corpus `yaml:"corpus"`
+	Windows int              `yaml:"windows"` // 0 is all
+}
+
+var perplexitySuite = Suite{
+	Name: "perplexity",
+	New:  func() any { return &perplexityOptions{Recipe: "gptq-2048"} },
+	Prepare: func(c *Context, o any) []error {
+		p := o.(*perplexityOptions)
+		if p.Corpus.Name == "" && p.Corpus.File == "" {
+			return []error{fmt.Errorf("corpus: missing, want a shipped corpus or {file: PATH}")}
+		}
+		_, errs := text(*p).prepare(c)
+		return errs
+	},
+	Scores: func(o any) *Scored {
+		p := o.(*perplexityOptions)
+		return &Scored{p.Recipe, p.Corpus}
+	},
+	Recipe: func(c *Context, o any) Recipe {
+		w := mustWindows(c.Env, c, text(*o.(*perplexityOptions)))
+		return recipe(c, w, recipeWords(w))
+	},
+	Cost: func(c *Context, o any) Cost {
+		return Cost{Tokens: mustWindows(c.Env, c, text(*o.(*perplexityOptions))).Tokens()}
+	},
+	Run: runPerplexity,
+}
+
+// mustWindows returns windows that Prepare has cut before.
+func mustWindows(env *subject.Env, c *Context, t text) *subject.Windows {
+	w, err := env.Windows(t.Recipe, c.corpusRef(t.Corpus), t.Windows)
+	if err != nil {
+		panic(err) // Prepare refused it
+	}
+	return w
+}
+
+func runPerplexity(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error {
+	w := mustWindows(s.Env, c, text(*o.(*perplexityOptions)))
+	e, err := s.Engine(w.Longest())
+	if err != nil {
+		return err
+	}
+	for i, win := range w.Windows {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		score, err := perplexity.Of(ctx, e, perplexity.Window{Tokens: win.Tokens, From: win.ScoreFrom})
+		if err != nil {
+			return fmt.Errorf("window %d: %w", i, err)
+		}
+		for _, m := range []struct {
+			name  string
+			value float64
+		}{{"nll", score.NLL}, {"nll_sq", score.NLLSq}} {
+			rec := results.Record{Metric: m.name, Value: m.value, Weight: float64(score.Targets), Sample: i}
+			if err := out.Emit(rec); err != nil {
+				return err
+			}
+		}
+		out.Progress(i+1, len(w.Windows))
+	}
+	return nil
+}
+
+// approxOptions are the fields of the suite in a scenario.
+type approxOptions struct {
+	Recipe  string           `yaml:"recipe"`  // default: that of perplexity
+	Corpus  scenarios.Corpus `yaml:"corpus"`  // default: that of perplexity
+	Windows int              `yaml:"windows"` // held-out windows for the output error
+	Hessian bool             `yaml:"hessian"` // measure the H-weighted error if there is a calibration
+}
+
+var approxSuite = Suite{
+	Name:    "approx",
+	New:     func() any { return &approxOptions{Windows: 4, Hessian: true} },
+	Prepare: prepareApprox,
+	Recipe: func(c *Context, o any) Recipe {
+		a := o.(*approxOptions)
+		w := mustWindows(c.Env, c, a.text())
+		r := recipe(c, w, fmt.Sprintf("output errors on the uncompressed model's inputs in the first %d windows of %s, %s", len(w.Windows), w.Text.Name, recipeWords(w)))
+		r.Identity = maps.Clone(r.Identity)
+		r.Identity["hessian"] = a.Hessian && c.Calibration != nil
+		if a.Hessian && c.Calibration != nil {
+			r.Identity["hessian_calibration"] = c.Calibration.Describe(c.Env.Model)
+		}
+		return r
+	},
+	Cost: func(c *Context, o any) Cost {
+		return Cost{Tokens: 3 * mustWindows(c.Env, c, o.(*approxOptions).text()).Tokens()}
+	},
+	Run: runApprox,
+}
+
+func (a approxOptions) text() text { return text{a.Recipe, a.Corpus, a.Windows} }
+
+func prepareApprox(c *Context, o any) []error {
+	a := o.(*approxOptions)
+	if a.Corpus.Name == "" && a.Corpus.File == "" {
+		if c.Scored == nil {
+			return []error{fmt.Errorf("corpus: missing, and there is no perplexity suite to take it from; output errors need held-out text")}
+		}
+		a.Corpus = c.Scored.Corpus
+		if a.Recipe == "" {
+			a.Recipe = c.Scored.Recipe
+		}
+	}
+	if a.Recipe == "" {
+		a.Recipe = "gptq-2048"
+	}
+	if a.Windows < 1 {
+		return []error{fmt.Errorf("windows: %d, want at least 1", a.Windows)}
+	}
+	_, errs := a.text().prepare(c)
+	return errs
+}
+
+// runApprox measures all linear layers of the model: those that the method
+// left alone have error 0, and share in the denominators.
+func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error {
+	a := o.(*approxOptions)
+	cfg := s.Env.Model.Config
+	specs := map[string]model.LinearSpec{}
+	var order []model.LinearSpec
+	for layer := range cfg.Layers {
+		for _, spec := range cfg.Linears(layer) {
+			specs[spec.Name] = spec
+			order = append(order, spec)
+		}
+	}
+	w := mustWindows(s.Env, c, a.text())
+	m := approxRun{s: s, specs: specs, outputs: map[string]approx.Distance{}, base: s.Env.Model.Weights()}
+	steps, done := len(order)+len(w.Windows), 0
+	step := func() { done++; out.Progress(done, steps) }
+	for i, win := range w.Windows {
+		if err := m.window(ctx, win.Tokens, w.Longest()); err != nil {
+			return fmt.Errorf("window %d: %w", i, err)
+		}
+		step()
+	}
+	tokens := w.Tokens()
+	for _, spec := range order {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := m.emit(ctx, c, a, spec, tokens, out); err != nil {
+			return fmt.Errorf("tensor %s: %w", spec.Name, err)
+		}
+		step()
+	}
+	return nil
+}
+
+// approxRun is the state of one case's run.
+type approxRun struct {
+	s       *subject.Subject
+	specs   map[string]model.LinearSpec
+	base    engine.Weights
+	outputs map[string]approx.Distance
+	err     error
+}
+
+// window adds the output errors on one window of held-out text.
+func (m *approxRun) window(ctx context.Context, tokens []int, longest int) error {
+	e, err := m.s.Base(longest)
+	if err != nil {
+		return err
+	}
+	e.SetObserver(m.observe)
+	defer e.SetObserver(nil)
+	if err := e.Forward(ctx, tokens); err != nil {
+		return err
+	}
+	return m.err
+}
+
+func (m *approxRun) observe(names []string, x kernels.Buffer, t int) {
+	if m.err != nil {
+		return
+	}
+	in := m.specs[names[0]].In
+	host := make([]float32, t*in)
+	m.s.Env.Device.Read(host, x)
+	for _, name := range names {
+		w, err := m.base.Weight(name)
+		if err != nil {
+			m.err = err
+			return
+		}
+		what, err := m.s.Weights().Weight(name)
+		if err != nil {
+			m.err = err
+			return
+		}
+		d, err := approx.Outputs(m.s.Env.Gemm, w, what, host, t)
+		if err != nil {
+			m.err = fmt.Errorf("tensor %s: %w", name, err)
+			return
+		}
+		sum := m.outputs[name]
+		m.outputs[name] = approx.Distance{ErrSq: sum.ErrSq + d.ErrSq, RefSq: sum.RefSq + d.RefSq}
+	}
+}
+
+// emit writes the errors of one matrix.
+func (m *approxRun) emit(ctx context.Context, c *Context, a *approxOptions, spec model.LinearSpec, tokens int, out Out) error {
+	w, err := m.base.Weight(spec.Name)
+	if err != nil {
+		return err
+	}
+	what, err := m.s.Weights().Weight(spec.Name)
+	if err != nil {
+		return err
+	}
+	weights := float64(spec.Out) * float64(spec.In)
+	pair := func(prefix string, d approx.Distance, weight float64) error {
+		for _, v := range []struct {
+			name  string
+			value float64
+		}{{prefix + "_err_sq", d.ErrSq}, {prefix + "_ref_sq", d.RefSq}} {
+			if err := out.Emit(results.Record{Metric: v.name, Item: spec.Name, Value: v.value, Weight: weight}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	d, err := approx.Weights(w, what)
+	if err != nil {
+		return err
+	}
+	if err := pair("weight", d, weights); err != nil {
+		return err
+	}
+	if a.Hessian && c.Calibration != nil {
+		h, err := m.s.Env.Hessian(ctx, *c.Calibration, spec)
+		if err != nil {
+			return err
+		}
+		if d, err = approx.Hessian(m.s.Env.Gemm, w, what, h); err != nil {
+			return err
+		}
+		if err := pair("h", d, weights); err != nil {
+			return err
+		}
+	}
+	return pair("output", m.outputs[spec.Name], float64(tokens)*float64(spec.Out))
+}

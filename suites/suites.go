@@ -1,0 +1,163 @@
+// Package suites lists the suites and binds each to a subject. What a suite
+// computes stands in its own package below.
+package suites
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/subject"
+	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/scenarios"
+)
+
+// A Suite measures one case.
+type Suite struct {
+	Name string
+	// Timing suites run after all others, in randomised complete blocks.
+	Timing bool
+	// New returns a pointer to the default options.
+	New func() any
+	// Prepare checks options against the scenario and the model, opens what
+	// they name, and completes what they leave open. Faults start with the
+	// field.
+	Prepare func(c *Context, o any) []error
+	// Scores returns the text that a suite scores; nil for suites that score
+	// none.
+	Scores func(o any) *Scored
+	// Recipe says what is measured and how. Prepare comes first.
+	Recipe func(c *Context, o any) Recipe
+	// Cost estimates the work on one case.
+	Cost func(c *Context, o any) Cost
+	// Blocks returns the number of blocks of a timing suite.
+	Blocks func(o any) int
+	// Run measures a case; a timing suite measures one block of it.
+	Run func(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error
+}
+
+// A Context is what the suites of one scenario share while it is planned.
+type Context struct {
+	Env         *subject.Env
+	Dir         string // that relative paths start from
+	Calibration *subject.Calibration
+	// Scored is the text that perplexity scores; suites that want held-out
+	// text and name none take it.
+	Scored *Scored
+	Seed   uint64
+}
+
+// Scored is the text and recipe of the perplexity suite.
+type Scored struct {
+	Recipe string
+	Corpus scenarios.Corpus
+}
+
+// A Recipe says what a suite measures, and how it was executed.
+type Recipe struct {
+	Identity map[string]any // rows that differ are never compared
+	Exec     map[string]any // rows that differ are compared above the noise floor
+	Words    string         // one sentence
+	Corpus   string
+	Counts   map[string]int64
+	Tokens   string // SHA-256 of the token ids
+}
+
+// A Cost is an estimate of the work of one case.
+type Cost struct {
+	Tokens  int     // run through the model at prefill speed
+	Steps   int     // decoding steps at batch 1
+	Seconds float64 // beyond these
+}
+
+// Out receives what a suite measures.
+type Out struct {
+	// Emit writes a value line; the caller fills in what the case decides.
+	Emit func(results.Record) error
+	// Progress is told how many of the suite's own steps are done.
+	Progress func(done, total int)
+	// Block is the number of the block of a timing suite, from 0, and First
+	// tells that the case has not run in this process yet.
+	Block int
+	First bool
+	Clock bench.Clock
+}
+
+// All lists every suite. To add one, add a line.
+func All() []Suite {
+	return []Suite{approxSuite, perplexitySuite, latencySuite, memorySuite}
+}
+
+// Lookup returns the suite of that name.
+func Lookup(name string) (Suite, bool) {
+	for _, s := range All() {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Suite{}, false
+}
+
+// Names lists the suites.
+func Names() []string {
+	var names []string
+	for _, s := range All() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// corpusRef resolves a corpus of the scenario.
+func (c *Context) corpusRef(s scenarios.Corpus) subject.CorpusRef {
+	ref := subject.CorpusRef{Name: s.Name, Join: s.Join}
+	if s.File != "" {
+		ref.File = s.Resolve(c.Dir)
+	}
+	return ref
+}
+
+// execution is the Exec that all suites share.
+func (c *Context) execution() map[string]any {
+	return map[string]any{"dtype": "float32", "logits": "float32", "kernels": c.Env.Device.Name(), "batch": int64(1)}
+}
+
+// text is the field pair by which a suite names a text and its windows.
+type text struct {
+	Recipe  string
+	Corpus  scenarios.Corpus
+	Windows int
+}
+
+// prepare opens and cuts the text and refuses the calibration text.
+func (t text) prepare(c *Context) (*subject.Windows, []error) {
+	if t.Windows < 0 {
+		return nil, []error{fmt.Errorf("windows: %d, want at least 1", t.Windows)}
+	}
+	w, err := c.Env.Windows(t.Recipe, c.corpusRef(t.Corpus), t.Windows)
+	if err != nil {
+		return nil, []error{err}
+	}
+	if c.Calibration != nil {
+		cal, err := c.Calibration.Corpus.Open()
+		if err == nil && cal.SHA256 == w.Text.SHA256 {
+			return nil, []error{fmt.Errorf("corpus: %s is also the calibration text; a text that methods may look at cannot be scored", w.Text.Name)}
+		}
+	}
+	return w, nil
+}
+
+// recipe describes windows for records.
+func recipe(c *Context, w *subject.Windows, words string) Recipe {
+	return Recipe{
+		Identity: w.Identity, Exec: c.execution(), Words: words,
+		Corpus: w.Text.Name, Counts: w.Counts(), Tokens: w.Stats.StreamHash,
+	}
+}
+
+// recipeWords says in one sentence how a text was cut and scored.
+func recipeWords(w *subject.Windows) string {
+	id := w.Recipe.Identity()
+	bos := map[string]string{"stream": "BOS at the start of the text only", "window": "BOS before every window"}[id.BOS]
+	return fmt.Sprintf("%s: lines joined as %s, %s, windows of %d tokens each from an empty context, scored from position %d, tail dropped; exp of the mean nll",
+		w.Recipe, id.Join, bos, id.Window, id.ScoredFrom)
+}
