@@ -45,20 +45,26 @@ func (m *cells) DeviceBytes() int64 { return m.w.Bytes() + 4*int64(m.w.In) }
 func (m *cells) mul(d *Device, y, x []float32, t int) { mulDecoded(d, m, y, x, t) }
 
 // decode is Dequantize of packed.Cells, class by class: the addresses of a
-// class in a row of the matrix are consecutive. Candidates are compared as
-// integers, which order f16 values as their magnitudes do and, after order16,
-// as their signed values do.
+// class in a row of the matrix are consecutive. The cells of a weight compete
+// one sketch row after the other.
 func (m *cells) decode(dst []float32, r0, r1 int) {
-	signed := m.w.Reading == packed.ReadingSigned
+	best := make([]uint64, m.w.In)
 	for r := r0; r < r1; r++ {
 		row := dst[(r-r0)*m.w.In : (r-r0+1)*m.w.In]
 		for i := range m.classes {
 			c := &m.classes[i]
-			address := uint64(r) * uint64(len(c.columns))
-			if signed {
-				c.decodeSigned(row, address, m.w.Seeds)
-			} else {
-				c.decodeMagnitude(row, address, m.w.Seeds)
+			b := best[:len(c.columns)]
+			clear(b)
+			address := uint64(r) * uint64(len(b))
+			for k, seed := range m.w.Seeds {
+				compete(b, c.cells[k], address, seed, m.w.Rows-k, m.w.Reading == packed.ReadingSigned)
+			}
+			for i, column := range c.columns {
+				h := uint16(b[i])
+				if h == infinity16 {
+					h = 0
+				}
+				row[column] = packed.F16ToF32(h)
 			}
 		}
 	}
@@ -67,50 +73,26 @@ func (m *cells) decode(dst []float32, r0, r1 int) {
 // infinity16 is +Inf in f16, the content of a cell that was never hit.
 const infinity16 = 0x7c00
 
-// decodeMagnitude writes the class's columns of a row whose first weight has
-// the given address, reading A of methods.md 3.4: the cell of largest
-// magnitude, the earlier sketch row's among equals.
-func (c *cellClass) decodeMagnitude(row []float32, address uint64, seeds []uint64) {
-	for i, column := range c.columns {
-		a := address + uint64(i)
-		var best uint16
-		for k, seed := range seeds {
-			cells := c.cells[k]
-			j, _ := bits.Mul64(packed.Mix64(a^seed), uint64(len(cells)))
-			if h := cells[j]; k == 0 || h&0x7fff > best&0x7fff {
-				best = h
-			}
-		}
-		if best == infinity16 {
-			best = 0
-		}
-		row[column] = packed.F16ToF32(best)
+// compete replaces best[i] by the cell of the weight at address+i in one
+// sketch row if that is greater: in magnitude, or, if signed, as a number
+// (readings A and C of methods.md 3.4).
+//
+// What competes are integers, so that the choice needs no branch, which would
+// be mispredicted every other time. From the highest bits down they hold the
+// rank of the value, left, which is larger for earlier sketch rows and decides
+// between equals, and the f16 value.
+func compete(best []uint64, cells []uint16, address, seed uint64, left int, signed bool) {
+	negate := 0 // all ones where the sign counts
+	if signed {
+		negate = -1
 	}
-}
-
-// decodeSigned is decodeMagnitude for reading C: the largest cell.
-func (c *cellClass) decodeSigned(row []float32, address uint64, seeds []uint64) {
-	for i, column := range c.columns {
-		a := address + uint64(i)
-		var best uint16
-		for k, seed := range seeds {
-			cells := c.cells[k]
-			j, _ := bits.Mul64(packed.Mix64(a^seed), uint64(len(cells)))
-			if h := cells[j]; k == 0 || order16(h) > order16(best) {
-				best = h
-			}
-		}
-		if best == infinity16 {
-			best = 0
-		}
-		row[column] = packed.F16ToF32(best)
+	order := uint64(uint32(left)) << 16
+	n := uint64(len(cells))
+	for i, b := range best {
+		j, _ := bits.Mul64(packed.Mix64((address+uint64(i))^seed), n)
+		h := cells[j]
+		sign := int(int16(h)>>15) & negate // 0 or -1
+		rank := (int(h&0x7fff) ^ sign) - sign + 1<<15
+		best[i] = max(b, uint64(rank)<<48|order|uint64(h))
 	}
-}
-
-// order16 maps f16 values to integers of the same order, both zeros to 0.
-func order16(h uint16) int {
-	if h&0x8000 != 0 {
-		return -int(h & 0x7fff)
-	}
-	return int(h)
 }

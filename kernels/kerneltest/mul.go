@@ -112,8 +112,8 @@ func product(w packed.Weight, x []float32) (y, bound []float64) {
 	return p.RawMatrix().Data, q.RawMatrix().Data
 }
 
-// gridMagnitude returns |s|·(code+zero) for all weights of a grid, from
-// Ŵ = s·(code-zero): code·s is Ŵ + s·zero.
+// gridMagnitude returns a bound on |s|·(code+zero) for all weights of a grid:
+// |s|·code is at most |Ŵ| + |s|·zero.
 func gridMagnitude(w *packed.Grid) []float64 {
 	what := make([]float32, w.Out*w.In)
 	w.Dequantize(what, 0, w.Out)
@@ -121,7 +121,6 @@ func gridMagnitude(w *packed.Grid) []float64 {
 	for i := range m {
 		r, g := i/w.In, i%w.In/w.Group
 		zero := math.Abs(float64(packed.F16ToF32(w.Scale[r*w.Groups()+g]))) * float64(w.ZeroAt(r, g))
-		// Where the code exceeds the zero, |Ŵ| = |s|·(code-zero).
 		m[i] = math.Abs(m[i]) + 2*zero
 	}
 	return m
