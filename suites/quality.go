@@ -99,7 +99,7 @@ var approxSuite = Suite{
 	Recipe: func(c *Context, o any) Recipe {
 		a := o.(*approxOptions)
 		w := mustWindows(c.Env, c, a.text())
-		r := recipe(c, w, fmt.Sprintf("output errors on the uncompressed model's inputs in the first %d windows of %s, %s", len(w.Windows), w.Text.Name, recipeWords(w)))
+		r := recipe(c, w, fmt.Sprintf("output errors on the uncompressed model's inputs in the first %d windows of recipe %s", len(w.Windows), w.Recipe))
 		r.Identity = maps.Clone(r.Identity)
 		r.Identity["hessian"] = a.Hessian && c.Calibration != nil
 		if a.Hessian && c.Calibration != nil {

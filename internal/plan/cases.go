@@ -116,7 +116,7 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 					Method: v.method, Options: v.options, Seed: seed, Calibration: cal,
 					Only: v.entry.Only, Except: v.entry.Except, Overrides: overrides,
 				}
-				x.complete(c, v, t)
+				x.complete(c, v, t, len(targets) == 1)
 				cs = append(cs, c)
 			}
 		}
@@ -163,14 +163,18 @@ func (x *expander) overrides(v variant) []subject.Override {
 }
 
 // complete fills in parameters, label and identity of a case.
-func (x *expander) complete(c *subject.Case, v variant, t *variant) {
+func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget bool) {
 	c.Params = subject.Params(v.options)
 	label := []string{v.method.Name}
 	if t != nil {
 		o := x.overrides(*t)
 		c.Target = &subject.Target{Method: t.method, Options: t.options, Only: t.entry.Only, Except: t.entry.Except, Overrides: o}
 		words := describe(t.method.Name, t.node)
-		label = append(label, "match="+strings.ReplaceAll(words, " ", ","))
+		name := t.method.Name // enough where it has one size
+		if !onlyTarget {
+			name = strings.ReplaceAll(words, " ", ",")
+		}
+		label = append(label, "match="+name)
 		c.Params["match"] = words
 		c.Params["match_params"] = paramWords(subject.Params(t.options)) + selection(t.entry)
 		delete(c.Params, "bits")

@@ -129,21 +129,25 @@ func (r *run) record(i int, kind results.Kind) results.Record {
 	}
 }
 
-// nominal is the mean of the bits aimed at over the covered matrices.
+// nominal is the mean of the bits aimed at over the covered matrices; of a
+// case that covers none, the width of the stored type of the linear layers.
 func (r *run) nominal(c *subject.Case) float64 {
-	var bits, weights float64
+	var bits, weights, left, leftBits float64
 	cfg := r.p.Env.Model.Config
 	for layer := range cfg.Layers {
 		for _, s := range cfg.Linears(layer) {
+			n := float64(s.Out) * float64(s.In)
 			if c.Covers(s.Name) {
-				n := float64(s.Out) * float64(s.In)
 				bits += n * c.NominalBits(s)
 				weights += n
+			} else if t, ok := r.p.Env.Model.Tensors.Tensor(s.Name); ok {
+				leftBits += 8 * float64(len(t.Data))
+				left += n
 			}
 		}
 	}
 	if weights == 0 {
-		return 0
+		bits, weights = leftBits, left
 	}
 	return bits / weights
 }
