@@ -55,11 +55,12 @@ func build(cfg gemm.Config, s *packed.Cells, w []float32) []uint32 {
 		for j := range cells {
 			cells[j] = infinity
 		}
-		for r := i * step; r < min((i+1)*step, s.Out); r++ {
-			row := w[r*s.In : (r+1)*s.In]
-			for g, cols := range columns {
-				o, n := layout.Offsets[g], s.Sizes[g]
-				insert(cells[o:o+n], row, cols, s.Seeds[k], uint64(r)*layout.Counts[g])
+		// Class by class, although that passes over the strip once for each:
+		// cells are hit at random, and those of one class fit in the cache.
+		for g, cols := range columns {
+			o, n := layout.Offsets[g], s.Sizes[g]
+			for r := i * step; r < min((i+1)*step, s.Out); r++ {
+				insert(cells[o:o+n], w[r*s.In:(r+1)*s.In], cols, s.Seeds[k], uint64(r)*layout.Counts[g])
 			}
 		}
 	})
