@@ -64,3 +64,4 @@ asm: ## regenerate the assembly of the kernels (fetches avo)
 .PHONY: tables
 tables: build ## remake the README's table from the committed records
 	$(BIN) report --format md -o results/published/demo.md results/published/demo.records.jsonl
+	@awk -v table=results/published/demo.md '/<!-- table: begin -->/ {print; while ((getline line < table) > 0) print line; skip = 1} /<!-- table: end -->/ {skip = 0} !skip && !/<!-- table: begin -->/' README.md > README.md.new && mv README.md.new README.md
