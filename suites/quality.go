@@ -101,9 +101,9 @@ var approxSuite = Suite{
 		w := mustWindows(c.Env, c, a.text())
 		r := recipe(c, w, fmt.Sprintf("output errors on the uncompressed model's inputs in the first %d windows of recipe %s", len(w.Windows), w.Recipe))
 		r.Identity = maps.Clone(r.Identity)
-		r.Identity["hessian"] = a.Hessian && c.Calibration != nil
-		if a.Hessian && c.Calibration != nil {
-			r.Identity["hessian_calibration"] = c.Calibration.Describe(c.Env.Model)
+		r.Identity["hessian"] = a.Hessian && c.Calibration() != nil
+		if a.Hessian && c.Calibration() != nil {
+			r.Identity["hessian_calibration"] = c.Calibration().Describe(c.Env.Model)
 		}
 		return r
 	},
@@ -252,8 +252,8 @@ func (m *approxRun) emit(ctx context.Context, c *Context, a *approxOptions, spec
 	if err := pair("weight", d, weights); err != nil {
 		return err
 	}
-	if a.Hessian && c.Calibration != nil {
-		h, err := m.s.Env.Hessian(ctx, *c.Calibration, spec)
+	if a.Hessian && c.Calibration() != nil {
+		h, err := m.s.Env.Hessian(ctx, *c.Calibration(), spec)
 		if err != nil {
 			return err
 		}

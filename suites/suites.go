@@ -40,7 +40,9 @@ type Suite struct {
 type Context struct {
 	Env         *subject.Env
 	Dir         string // that relative paths start from
-	Calibration *subject.Calibration
+	// Calibrations are the texts that methods may look at; the first one gives
+	// the second moments of the H-weighted error.
+	Calibrations []*subject.Calibration
 	// Scored is the text that perplexity scores; suites that want held-out
 	// text and name none take it.
 	Scored *Scored
@@ -107,6 +109,15 @@ func Names() []string {
 	return names
 }
 
+// Calibration is the text that the H-weighted error is measured on, nil for
+// none.
+func (c *Context) Calibration() *subject.Calibration {
+	if len(c.Calibrations) == 0 {
+		return nil
+	}
+	return c.Calibrations[0]
+}
+
 // corpusRef resolves a corpus of the scenario.
 func (c *Context) corpusRef(s scenarios.Corpus) subject.CorpusRef {
 	ref := subject.CorpusRef{Name: s.Name, Join: s.Join}
@@ -137,9 +148,9 @@ func (t text) prepare(c *Context) (*subject.Windows, []error) {
 	if err != nil {
 		return nil, []error{err}
 	}
-	if c.Calibration != nil {
-		cal, err := c.Calibration.Corpus.Open()
-		if err == nil && cal.SHA256 == w.Text.SHA256 {
+	for _, cal := range c.Calibrations {
+		t, err := cal.Corpus.Open()
+		if err == nil && t.SHA256 == w.Text.SHA256 {
 			return nil, []error{fmt.Errorf("corpus: %s is also the calibration text; a text that methods may look at cannot be scored", w.Text.Name)}
 		}
 	}

@@ -35,10 +35,10 @@ func (p *Plan) Steps() []Step {
 				continue
 			}
 			guess := m.suite(c, s.Cost(p.Context, s.Options))
-			if s.Name == "approx" && !moments && p.Context.Calibration != nil {
+			if s.Name == "approx" && !moments && p.Context.Calibration() != nil {
 				moments = true
-				if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*p.Context.Calibration)); !ok {
-					guess += m.walk(p.Context.Calibration, true)
+				if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*p.Context.Calibration())); !ok {
+					guess += m.walk(p.Context.Calibration(), true)
 				}
 			}
 			steps = append(steps, Step{Case: i, Suite: s.Name, Guess: guess})

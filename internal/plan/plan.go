@@ -147,10 +147,7 @@ func (x *expander) model() {
 // suites decodes and prepares the suites, perplexity first, since others may
 // take its text.
 func (x *expander) suites(only []string) {
-	c := &suites.Context{Env: x.p.Env, Dir: x.s.Dir}
-	if len(x.calibration) > 0 {
-		c.Calibration = x.calibration[0]
-	}
+	c := &suites.Context{Env: x.p.Env, Dir: x.s.Dir, Calibrations: x.calibration}
 	x.p.Context = c
 	seen := map[string]bool{}
 	decoded := make([]any, len(x.s.Suites))

@@ -42,7 +42,7 @@ func (p *Plan) CacheBytes() int64 {
 			n += p.ArtefactBytes(i)
 		}
 	}
-	if c := p.Context.Calibration; c != nil {
+	if c := p.Context.Calibration(); c != nil {
 		for _, s := range p.Suites {
 			if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*c)); s.Name == "approx" && !ok {
 				n += p.Env.Model.MomentsBytes()
