@@ -36,7 +36,7 @@ func DefaultOptions() Options { return Options{Bits: 4, Group: 128} }
 func Check(o Options) []error {
 	var faults []error
 	if !slices.Contains(widths, o.Bits) {
-		faults = append(faults, fmt.Errorf("bits: %d, want one of %v", o.Bits, widths))
+		faults = append(faults, fmt.Errorf("bits: %d, want one of 2, 3, 4, 8", o.Bits))
 	}
 	if o.Group < 0 {
 		faults = append(faults, fmt.Errorf("group: %d, want 0 (the whole row) or more", o.Group))

@@ -144,7 +144,7 @@ func TestErrors(t *testing.T) {
 		{"NaN", float32(math.NaN()), DefaultOptions(), "int4: weight [38,129] is NaN"},
 		{"infinite", float32(math.Inf(-1)), DefaultOptions(), "int4: weight [38,129] is -Inf"},
 		{"huge", 3e38, DefaultOptions(), "int4: weights [38,128:130]: scale overflows f16: 2e+37, largest 65504"},
-		{"bits", 0, Options{Bits: 5}, "int4: bits: 5, want one of [2 3 4 8]"},
+		{"bits", 0, Options{Bits: 5}, "int4: bits: 5, want one of 2, 3, 4, 8"},
 		{"group", 0, Options{Bits: 4, Group: -1}, "int4: group: -1, want 0 (the whole row) or more"},
 	} {
 		w := make([]float32, out*in)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/compress/compensate"
 	"github.com/sketchbench/sketchbench/internal/compress/kmeans"
@@ -56,7 +57,7 @@ func Check(o Options) []error {
 	var faults []error
 	bad := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
 	if !slices.Contains(widths, o.Bits) {
-		bad("bits: %d, want one of %v", o.Bits, widths)
+		bad("bits: %d, want one of 2, 3, 4, 8", o.Bits)
 	}
 	if o.GPR < 1 {
 		bad("gpr: %d, want 1 or more groups per row", o.GPR)
@@ -68,7 +69,11 @@ func Check(o Options) []error {
 		bad("damp: %v, want a finite number of 0 or more", o.Damp)
 	}
 	if !slices.Contains(kmeans.Starts(), kmeans.Start(o.Start)) {
-		bad("start: %q, want one of %q", o.Start, kmeans.Starts())
+		var starts []string
+		for _, s := range kmeans.Starts() {
+			starts = append(starts, string(s))
+		}
+		bad("start: %q, want one of %s", o.Start, strings.Join(starts, ", "))
 	}
 	return faults
 }
