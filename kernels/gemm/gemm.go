@@ -18,6 +18,10 @@ import "fmt"
 // stored n×k and op(B) = Bᵀ. If beta is 0, C is not read; if alpha or k is 0,
 // A and B are not read. C must not overlap A or B.
 //
+// Two calls with the same row of op(A) and column of op(B) give the same bits
+// of that element of C, except that products with at most fewRows rows of A or
+// columns of B (ta false and tb true) sum in another order: see multiplyFew.
+//
 // Gemm panics if a size is negative, a leading dimension is smaller than a
 // row, a slice is too short for its matrix, or the machine lacks c.ISA (see
 // Resolve).
