@@ -69,9 +69,10 @@ func Variants(kind packed.Kind, in int) []Variant {
 
 // gridGroups returns group sizes: one group, groups of whole vectors, of parts
 // of a vector, odd ones; those that leave a short last group where in is not a
-// multiple.
+// multiple; and one that is longer than a row.
 func gridGroups(in int) []int {
-	return slices.DeleteFunc([]int{in, 128, 64, 32, 10}, func(g int) bool { return g > in })
+	groups := slices.DeleteFunc([]int{in, 128, 64, 32, 10}, func(g int) bool { return g > in })
+	return append(groups, in+84)
 }
 
 // codebookGroups is gridGroups for groups that must divide in, and the
