@@ -3,6 +3,7 @@ package subject
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"path"
 
 	"github.com/sketchbench/sketchbench/internal/model"
@@ -48,6 +49,8 @@ type Calibration struct {
 	Length    int // tokens
 	Seed      uint64
 }
+
+var errNothing = errors.New("compresses none of the model's linear layers; check only and except")
 
 // covers reports whether a tensor is compressed: by the method's own rule,
 // only and except.

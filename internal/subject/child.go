@@ -2,6 +2,7 @@ package subject
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/engine"
@@ -20,33 +21,38 @@ type Child struct {
 // Open opens the engine with room for tokens positions, reading only what it
 // needs. The returned function closes everything.
 func (c Child) Open(tokens int) (e *engine.Engine, vocab int, closeAll func() error, err error) {
-	dev, _, err := OpenDevice("cpu", c.Threads)
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	m, err := openUnhashed(c.Model, c.Folder)
-	if err != nil {
-		return nil, 0, nil, err
-	}
-	closers := []func() error{m.Close, dev.Close}
+	var closers []func() error
 	closeAll = func() error {
 		var errs []error
-		for _, f := range closers {
+		for _, f := range slices.Backward(closers) {
 			errs = append(errs, f())
 		}
 		return errors.Join(errs...)
 	}
+	fail := func(err error) (*engine.Engine, int, func() error, error) {
+		return nil, 0, nil, errors.Join(err, closeAll())
+	}
+	dev, _, err := OpenDevice("cpu", c.Threads)
+	if err != nil {
+		return fail(err)
+	}
+	closers = append(closers, dev.Close)
+	m, err := openUnhashed(c.Model, c.Folder)
+	if err != nil {
+		return fail(err)
+	}
+	closers = append(closers, m.Close)
 	w := m.Weights()
 	if c.Artefact != "" {
 		a, err := artefact.Open(c.Artefact)
 		if err != nil {
-			return nil, 0, nil, errors.Join(err, closeAll())
+			return fail(err)
 		}
 		closers = append(closers, a.Close)
 		w = a
 	}
 	if e, err = engine.New(dev, m.Config, w, engine.Options{MaxTokens: tokens}); err != nil {
-		return nil, 0, nil, errors.Join(err, closeAll())
+		return fail(err)
 	}
 	return e, m.Config.Vocab, closeAll, nil
 }

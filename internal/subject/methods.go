@@ -43,10 +43,14 @@ var methods = []Method{
 		New:   func() any { o := svd.DefaultOptions(); return &o },
 		Check: func(o any) []error { return o.(*svd.Options).Check() },
 		CheckShape: func(o any, out, in int, target int64) error {
-			if svdRank(o, out, in, target) < 1 {
-				return fmt.Errorf("bits: too few for rank 1 of a %d×%d matrix, which takes %.3g bits per weight", out, in, 16*float64(out+in)/(float64(out)*float64(in)))
+			switch {
+			case svdRank(o, out, in, target) > 0:
+				return nil
+			case target > 0:
+				return fmt.Errorf("match: %d bytes are too few for rank 1 of a %d×%d matrix, which takes %d", target, out, in, 2*(out+in))
 			}
-			return nil
+			return fmt.Errorf("bits: %v are too few for rank 1 of a %d×%d matrix, which takes %.3g bits per weight",
+				o.(*svd.Options).Bits, out, in, svd.Smallest(out, in))
 		},
 		Nominal: func(o any) float64 { return o.(*svd.Options).Bits },
 		StoredBytes: func(o any, out, in int) int64 {

@@ -20,8 +20,6 @@ import (
 	"github.com/sketchbench/sketchbench/internal/tokenizer"
 )
 
-var errNothing = errors.New("compresses none of the model's linear layers; check only and except")
-
 // A Model is an uncompressed checkpoint, opened.
 type Model struct {
 	Ref  string // as the scenario names it
