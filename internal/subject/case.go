@@ -95,7 +95,7 @@ func (c *Case) OptionsFor(tensor string) any { return optionsFor(c.Options, c.Ov
 // TargetBytes returns the bytes to match for a matrix, 0 without match.
 func (c *Case) TargetBytes(s model.LinearSpec) int64 {
 	if t := c.Target; t != nil {
-		return t.Method.StoredBytes(optionsFor(t.Options, t.Overrides, s.Name), s.Out, s.In)
+		return t.Method.StoredBytes(optionsFor(t.Options, t.Overrides, s.Name), s.Out, s.In, 0)
 	}
 	return 0
 }
@@ -111,10 +111,7 @@ func (c *Case) NominalBits(s model.LinearSpec) float64 {
 // StoredBytes returns the bytes that the case stores for a matrix that it
 // covers; a case that matches others stores at most its target.
 func (c *Case) StoredBytes(s model.LinearSpec) int64 {
-	if target := c.TargetBytes(s); target > 0 {
-		return target
-	}
-	return c.Method.StoredBytes(c.OptionsFor(s.Name), s.Out, s.In)
+	return c.Method.StoredBytes(c.OptionsFor(s.Name), s.Out, s.In, c.TargetBytes(s))
 }
 
 // CheckModel returns the faults of the case on a model's linear layers: one

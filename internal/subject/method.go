@@ -55,8 +55,9 @@ type Method struct {
 	CheckShape func(o any, out, in int, target int64) error
 	// Nominal returns the bits per weight that the options aim at.
 	Nominal func(o any) float64
-	// StoredBytes returns the bytes of a compressed out×in matrix.
-	StoredBytes func(o any, out, in int) int64
+	// StoredBytes returns the bytes of a compressed out×in matrix, with
+	// target > 0 of one that must fit in so many.
+	StoredBytes func(o any, out, in int, target int64) int64
 	// Covers reports whether the method compresses a tensor by itself, before
 	// the scenario's only and except.
 	Covers func(tensor string) bool
@@ -64,7 +65,7 @@ type Method struct {
 	Compress func(m Matrix, o any) (packed.Weight, error)
 }
 
-// Everything is the Covers of methods that compress all linear layers.
+// everything is the Covers of methods that compress all linear layers.
 func everything(string) bool { return true }
 
 // LookupMethod returns the method of that name.

@@ -21,7 +21,7 @@ var methods = []Method{
 		Check:       func(any) []error { return nil },
 		CheckShape:  func(any, int, int, int64) error { return nil },
 		Nominal:     func(any) float64 { return 0 },
-		StoredBytes: func(any, int, int) int64 { return 0 },
+		StoredBytes: func(any, int, int, int64) int64 { return 0 },
 		Covers:      func(string) bool { return false },
 	},
 	{
@@ -30,7 +30,7 @@ var methods = []Method{
 		Check:      func(o any) []error { return int4.Check(*o.(*int4.Options)) },
 		CheckShape: func(any, int, int, int64) error { return nil },
 		Nominal:    func(o any) float64 { return int4.Nominal(*o.(*int4.Options)) },
-		StoredBytes: func(o any, out, in int) int64 {
+		StoredBytes: func(o any, out, in int, _ int64) int64 {
 			return int4.StoredBytes(*o.(*int4.Options), out, in)
 		},
 		Covers: everything,
@@ -53,8 +53,8 @@ var methods = []Method{
 				o.(*svd.Options).Bits, out, in, svd.Smallest(out, in))
 		},
 		Nominal: func(o any) float64 { return o.(*svd.Options).Bits },
-		StoredBytes: func(o any, out, in int) int64 {
-			return 2 * int64(svdRank(o, out, in, 0)) * int64(out+in)
+		StoredBytes: func(o any, out, in int, target int64) int64 {
+			return 2 * int64(svdRank(o, out, in, target)) * int64(out+in)
 		},
 		Covers: everything,
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
@@ -69,7 +69,7 @@ var methods = []Method{
 			return sketchtune.CheckShape(*o.(*sketchtune.Options), out, in)
 		},
 		Nominal: func(o any) float64 { return sketchtune.Nominal(*o.(*sketchtune.Options)) },
-		StoredBytes: func(o any, out, in int) int64 {
+		StoredBytes: func(o any, out, in int, _ int64) int64 {
 			return sketchtune.StoredBytes(*o.(*sketchtune.Options), out, in)
 		},
 		Covers: everything,
@@ -90,7 +90,7 @@ var methods = []Method{
 			return ultrasketch.CheckShape(*o.(*ultrasketch.Options), out, in)
 		},
 		Nominal: func(o any) float64 { return o.(*ultrasketch.Options).Bits },
-		StoredBytes: func(o any, out, in int) int64 {
+		StoredBytes: func(o any, out, in int, _ int64) int64 {
 			return ultrasketch.StoredBytes(*o.(*ultrasketch.Options), out, in)
 		},
 		Covers: ultrasketch.Compresses,

@@ -177,7 +177,7 @@ func TestStoredBytes(t *testing.T) {
 					t.Errorf("%s %+v %d×%d: %v", m.Name, o, out, in, err)
 					continue
 				}
-				if got, want := m.StoredBytes(o, out, in), w.Bytes(); got != want {
+				if got, want := m.StoredBytes(o, out, in, 0), w.Bytes(); got != want {
 					t.Errorf("%s %+v %d×%d: formula %d bytes, stored %d", m.Name, o, out, in, got, want)
 				}
 				if a, b := w.Dims(); a != out || b != in {
