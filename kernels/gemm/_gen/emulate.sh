@@ -80,7 +80,7 @@ DEFAULT linux
 LABEL linux
  KERNEL /vmlinuz
  INITRD /initrd
- APPEND console=ttyS0 ${APPEND:-quiet} noxsaves clearcpuid=321 mitigations=off tsc=reliable nokaslr random.trust_cpu=on
+ APPEND console=ttyS0,115200 ${APPEND:-quiet} noxsaves clearcpuid=321 mitigations=off tsc=reliable nokaslr random.trust_cpu=on
 CFG
 xorriso -as mkisofs -quiet -o "$tmp/boot.iso" -b isolinux.bin -c boot.cat \
 	-no-emul-boot -boot-load-size 4 -boot-info-table "$tmp/iso" 2>/dev/null
