@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +29,9 @@ func Shipped() []string {
 }
 
 // Load reads what a scenario argument names: a file, a folder (all its *.yaml
-// files, sorted), the bare name of a shipped scenario, or - for stdin.
+// files, sorted), the bare name of a shipped scenario, or - for stdin. Faults
+// of a scenario that can be told together with those of its methods and suites
+// are left in it; the error has the others.
 func Load(arg string, stdin io.Reader) ([]*Scenario, error) {
 	if arg == "-" {
 		b, err := io.ReadAll(io.LimitReader(stdin, maxBytes+1))
@@ -57,20 +60,17 @@ func Load(arg string, stdin io.Reader) ([]*Scenario, error) {
 		return nil, &Faults{Path: arg, List: []Fault{{Message: "a folder without *.yaml files"}}}
 	}
 	var all []*Scenario
-	faults := &Faults{Path: arg}
+	var errs []error
 	for _, p := range paths {
-		s, err := loadFile(p)
-		if err != nil {
-			faults.Add(Pos{}, "%v", err)
-			continue
-		}
-		all = append(all, s)
+		ss, err := one(loadFile(p))
+		all, errs = append(all, ss...), append(errs, err)
 	}
-	return all, faults.Err()
+	return all, errors.Join(errs...)
 }
 
+// one leaves the faults of a scenario in it, if there is one.
 func one(s *Scenario, err error) ([]*Scenario, error) {
-	if err != nil {
+	if s == nil {
 		return nil, err
 	}
 	return []*Scenario{s}, nil

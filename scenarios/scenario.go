@@ -28,6 +28,10 @@ type Scenario struct {
 	Methods     []Method
 	Calibration []Calibration // an axis; empty if none is given
 	Suites      []Suite
+
+	// Faults are those that can be seen without knowing methods and suites;
+	// internal/plan adds the others and refuses the scenario.
+	Faults []Fault
 }
 
 // A Method is one compression method with its axes.
@@ -140,7 +144,8 @@ func (n *Node) DecodeScenario(v Node, _ string, _ *Faults) { *n = v }
 
 // Parse decodes the scenario in b. The path names it in messages; relative
 // paths in it start from dir. The error, if any, is a *Faults with every
-// fault that can be seen without knowing methods and suites.
+// fault that can be seen without knowing methods and suites; unless the file
+// is no mapping, the scenario comes with it.
 func Parse(b []byte, path, dir string) (*Scenario, error) {
 	faults := &Faults{Path: path}
 	s := &Scenario{Path: path, Dir: dir, Text: b}
@@ -161,6 +166,7 @@ func Parse(b []byte, path, dir string) (*Scenario, error) {
 		s.Suites = append(s.Suites, suite(n, fmt.Sprintf("suites[%d]", i), faults))
 	}
 	s.calibration(f.Calibration, faults)
+	s.Faults = faults.List
 	return s, faults.Err()
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 
@@ -40,5 +39,5 @@ func checkLock(p *plan.Plan, path string) error {
 			break
 		}
 	}
-	return fmt.Errorf("%w", f.Err())
+	return f.Err()
 }

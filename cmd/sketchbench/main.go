@@ -72,21 +72,38 @@ var errTold = errors.New("told")
 
 // report prints err and returns the exit code.
 func report(w io.Writer, err error) int {
-	if err != nil && !errors.Is(err, errTold) {
-		var faults *scenarios.Faults
-		if errors.As(err, &faults) {
-			fmt.Fprintln(w, faults)
-			n := len(faults.List)
-			plural := "s"
-			if n == 1 {
-				plural = ""
-			}
-			fmt.Fprintf(w, "%d fault%s; nothing was run\n", n, plural)
-		} else {
-			fmt.Fprintf(w, "sketchbench: %v\n", err)
-		}
+	if err == nil || errors.Is(err, errTold) {
+		return exitCode(err)
 	}
+	var faults *scenarios.Faults
+	if !errors.As(err, &faults) {
+		fmt.Fprintf(w, "sketchbench: %s\n", oneLine(err))
+		return exitCode(err)
+	}
+	fmt.Fprintln(w, err)
+	n := countFaults(err)
+	plural := "s"
+	if n == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(w, "%d fault%s; nothing was run\n", n, plural)
 	return exitCode(err)
+}
+
+// countFaults counts the faults of all scenarios in err, and as one each the
+// other errors beside them.
+func countFaults(err error) int {
+	switch e := err.(type) {
+	case *scenarios.Faults:
+		return len(e.List)
+	case interface{ Unwrap() []error }:
+		n := 0
+		for _, err := range e.Unwrap() {
+			n += countFaults(err)
+		}
+		return n
+	}
+	return 1
 }
 
 // exitCode follows the precedence of protocol.md 3.1: 2, 1, 75, 6.
@@ -107,7 +124,7 @@ func exitCode(err error) int {
 
 // run is main without the process: tests call it.
 func run(ctx context.Context, args []string, s streams, getenv func(string) string) error {
-	root := newRoot(ctx, s, getenv)
+	root := newRoot(args, s, getenv)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }

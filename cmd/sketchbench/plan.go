@@ -10,63 +10,76 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
-	"github.com/sketchbench/sketchbench/scenarios"
 )
 
+// planFlags are the flags of plan.
+type planFlags struct {
+	format, cases, suites, explain string
+	lock                           bool
+}
+
 func (a *app) planCommand() *cobra.Command {
-	var format, cases, suites string
-	var lock bool
+	var f planFlags
 	cmd := &cobra.Command{
 		Use:   "plan SCENARIO…",
 		Short: "Show cases, stages, bytes and time; run nothing",
 		Args:  usage(cobra.MinimumNArgs(1), "a scenario"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if format != "text" && format != "json" {
-				return fmt.Errorf("%w: --format %s, want text or json", errUsage, format)
-			}
-			ss, err := a.load(args)
-			if err != nil {
-				return err
-			}
-			for _, s := range ss {
-				if err := a.planOne(s, format, cases, suites, lock); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		RunE:  func(_ *cobra.Command, args []string) error { return a.plan(args, f) },
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
-	cmd.Flags().StringVar(&cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")
-	cmd.Flags().StringVar(&suites, "suites", "", "only these suites, separated by commas")
-	cmd.Flags().BoolVar(&lock, "lock", false, "write NAME.lock.yaml with hashes and versions, which run then obeys")
+	cmd.Flags().StringVar(&f.format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&f.cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")
+	cmd.Flags().StringVar(&f.suites, "suites", "", "only these suites, separated by commas")
+	cmd.Flags().StringVar(&f.explain, "explain", "", "show what the cache key of a case (label or id) is made of, and how cached ones differ")
+	cmd.Flags().BoolVar(&f.lock, "lock", false, "write NAME.lock.yaml with hashes and versions, which run then obeys")
 	return cmd
 }
 
-func (a *app) planOne(s *scenarios.Scenario, format, cases, suites string, lock bool) (err error) {
+func (a *app) plan(args []string, f planFlags) (err error) {
+	if f.format != "text" && f.format != "json" {
+		return fmt.Errorf("%w: --format %s, want text or json", errUsage, f.format)
+	}
 	cache, why, err := a.cacheDir()
 	if err != nil {
 		return err
 	}
-	p, err := a.make(s, cache, cases, suites)
+	plans, err := a.plans(args, cache, f.cases, f.suites)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	if lock {
-		path := s.Name + ".lock.yaml"
-		if err := writeFile(path, func(w io.Writer) error { _, err := w.Write(p.Lock()); return err }); err != nil {
+	defer func() { err = errors.Join(err, closePlans(plans)) }()
+	if f.explain != "" {
+		return a.explain(plans, f.explain)
+	}
+	for _, p := range plans {
+		if f.lock {
+			if err := a.writeLock(p); err != nil {
+				return err
+			}
+		}
+		v := view(p, cache, why)
+		if f.format == "json" {
+			enc := json.NewEncoder(a.out)
+			enc.SetIndent("", "  ")
+			err = enc.Encode(v)
+		} else {
+			err = v.text(a.out)
+		}
+		if err != nil {
 			return err
 		}
-		fmt.Fprintf(a.streams.err, "wrote %s\n", path)
 	}
-	v := view(p, cache, why)
-	if format == "json" {
-		enc := json.NewEncoder(a.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+	return nil
+}
+
+// writeLock writes the lock of a plan to the working folder, beside the
+// records that run writes by default.
+func (a *app) writeLock(p *plan.Plan) error {
+	path := p.Scenario.Name + ".lock.yaml"
+	if err := writeFile(path, func(w io.Writer) error { _, err := w.Write(p.Lock()); return err }); err != nil {
+		return err
 	}
-	return v.text(a.out)
+	_, err := fmt.Fprintf(a.streams.err, "wrote %s\n", path)
+	return err
 }
 
 // planView is what plan prints.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -50,9 +51,13 @@ func (silent) close()             {}
 
 // words says in a line what is being done and how long it will take.
 func words(e runner.Event) string {
-	s := fmt.Sprintf("[%d/%d] %s: %s %d/%d", e.Index, e.Of, e.Case, e.Step, e.Done, e.Total)
+	where := fmt.Sprintf("[%d/%d] ", e.Index, e.Of)
 	if e.Block > 0 {
-		s = fmt.Sprintf("[block %d/%d] %s: %s", e.Block, e.Blocks, e.Case, e.Step)
+		where = fmt.Sprintf("[block %d/%d] ", e.Block, e.Blocks)
+	}
+	s := where + e.Case + ": " + e.Step
+	if e.Done > 0 && e.Block == 0 {
+		s += fmt.Sprintf(" %d/%d", e.Done, e.Total)
 	}
 	return s
 }
@@ -109,27 +114,27 @@ func (j *jsonLines) close() {}
 
 // bar is one line on a terminal.
 type bar struct {
-	p    *mpb.Progress
-	b    *mpb.Bar
-	last runner.Event
+	p     *mpb.Progress
+	b     *mpb.Bar
+	label atomic.Value // string; mpb draws on a goroutine of its own
 }
 
 // barTotal is the resolution of the bar.
 const barTotal = 1000
 
 func newBar(w io.Writer) *bar {
-	b := &bar{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(20), mpb.WithRefreshRate(200*time.Millisecond))}
+	b := &bar{p: mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh(), mpb.WithWidth(20), mpb.WithRefreshRate(200*time.Millisecond))}
+	b.label.Store("")
 	b.b = b.p.AddBar(barTotal,
 		mpb.BarRemoveOnComplete(),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return " " + words(b.last) + "; " + times(b.last) })))
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return b.label.Load().(string) })))
 	return b
 }
 
 func (b *bar) event(e runner.Event) {
-	b.b.SetCurrent(0) // the bar never completes by itself
-	b.last = e
-	if all := e.Elapsed + e.Left; all > 0 {
-		b.b.SetCurrent(min(barTotal-1, int64(barTotal*e.Elapsed/all)))
+	b.label.Store(" " + words(e) + "; " + times(e))
+	if all := e.Elapsed + e.Left; all > 0 { // the bar never completes by itself
+		b.b.SetCurrent(min(barTotal-1, int64(barTotal*e.Elapsed.Seconds()/all.Seconds())))
 	}
 }
 

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -19,14 +19,15 @@ import (
 type app struct {
 	streams
 	getenv func(string) string
+	args   []string // as typed
 
 	cache, device, progress, logLevel string
 	threads                           int
 	quiet, verbose                    bool
 }
 
-func newRoot(_ context.Context, s streams, getenv func(string) string) *cobra.Command {
-	a := &app{streams: s, getenv: getenv}
+func newRoot(args []string, s streams, getenv func(string) string) *cobra.Command {
+	a := &app{streams: s, getenv: getenv, args: args}
 	root := &cobra.Command{
 		Use:   "sketchbench",
 		Short: "Measure what compressing a language model's weights costs and saves",
@@ -36,7 +37,7 @@ func newRoot(_ context.Context, s streams, getenv func(string) string) *cobra.Co
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.checkShared() },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("%w: unknown command %q; sketchbench help lists the commands", errUsage, args[0])
+				return unknownCommand(cmd, args[0])
 			}
 			return cmd.Help()
 		},
@@ -58,6 +59,16 @@ func newRoot(_ context.Context, s streams, getenv func(string) string) *cobra.Co
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done")
 	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand(), a.childCommand())
 	return root
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	var names []string
+	for _, c := range root.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return fmt.Errorf("%w: unknown command %q%s; sketchbench help lists the commands", errUsage, name, scenarios.DidYouMean(name, names))
 }
 
 // usage turns a check of arguments into a usage error.
@@ -137,26 +148,40 @@ func (a *app) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 }
 
-// load reads all scenario arguments.
-func (a *app) load(args []string) ([]*scenarios.Scenario, error) {
-	var all []*scenarios.Scenario
+// plans reads all scenario arguments and plans them: all faults of all of
+// them come before any work. The caller closes them.
+func (a *app) plans(args []string, cacheDir, cases, suites string) (plans []*plan.Plan, err error) {
+	var errs []error
 	names := map[string]string{}
 	for _, arg := range args {
 		ss, err := scenarios.Load(arg, a.in)
-		if err != nil {
-			return nil, err
-		}
+		errs = append(errs, err)
 		for _, s := range ss {
-			if first, dup := names[s.Name]; dup && first != s.Path {
+			if first, dup := names[s.Name]; dup && s.Name != "" {
 				f := &scenarios.Faults{Path: s.Path}
 				f.Add(scenarios.Pos{}, "name: %s, which %s has too; the name tells records apart", s.Name, first)
-				return nil, f
+				errs = append(errs, f)
+				continue
 			}
 			names[s.Name] = s.Path
-			all = append(all, s)
+			p, err := a.make(s, cacheDir, cases, suites)
+			if errs = append(errs, err); err == nil {
+				plans = append(plans, p)
+			}
 		}
 	}
-	return all, nil
+	if err := errors.Join(errs...); err != nil {
+		return nil, errors.Join(err, closePlans(plans))
+	}
+	return plans, nil
+}
+
+func closePlans(plans []*plan.Plan) error {
+	var errs []error
+	for _, p := range plans {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // make plans a scenario with the flags' settings.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/runner"
 	"github.com/sketchbench/sketchbench/scenarios"
 )
@@ -41,13 +42,9 @@ func (a *app) runCommand() *cobra.Command {
 	return cmd
 }
 
-// run runs every scenario and prints its table. Cases that fail and a signal
-// still leave the table of what is measured.
+// run runs every scenario and prints its table. Whatever can be seen to be
+// wrong with any of them ends it before any work.
 func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
-	ss, err := a.load(args)
-	if err != nil {
-		return err
-	}
 	cache, _, err := a.cacheDir()
 	if err != nil {
 		return err
@@ -58,15 +55,35 @@ func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(cache)) }()
 	}
+	plans, err := a.plans(args, cache, f.cases, f.suites)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closePlans(plans)) }()
 	var errs []error
-	for _, s := range ss {
-		err := a.runOne(ctx, s, cache, f, args)
-		errs = append(errs, err)
-		if err != nil && !errors.Is(err, errFailed) {
-			break
+	for _, p := range plans {
+		path := f.records(p)
+		errs = append(errs, p.CheckSpace(path), checkLock(p, lockPath(path, p.Scenario.Name)))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, p := range plans {
+		if e := a.runOne(ctx, p, f); errors.Is(e, errFailed) {
+			err = e
+		} else if e != nil {
+			return e
 		}
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// records is the file that a plan's records go to.
+func (f runFlags) records(p *plan.Plan) string {
+	if f.output != "" {
+		return f.output
+	}
+	return p.Scenario.Name + ".records.jsonl"
 }
 
 // freshCache makes an empty cache that lasts for one run.
@@ -77,22 +94,9 @@ func freshCache(cache string) (string, error) {
 	return os.MkdirTemp(cache, "fresh-")
 }
 
-func (a *app) runOne(ctx context.Context, s *scenarios.Scenario, cache string, f runFlags, args []string) (err error) {
-	p, err := a.make(s, cache, f.cases, f.suites)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, p.Close()) }()
-	path := f.output
-	if path == "" {
-		path = s.Name + ".records.jsonl"
-	}
-	if err := p.CheckSpace(path); err != nil {
-		return err
-	}
-	if err := checkLock(p, lockPath(path, s.Name)); err != nil {
-		return err
-	}
+// runOne runs one plan. Cases that fail and a signal still leave the table of
+// what is measured.
+func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 	env := bench.ReadEnvironment(os.DirFS("/"))
 	envJSON, err := json.Marshal(env)
 	if err != nil {
@@ -100,6 +104,7 @@ func (a *app) runOne(ctx context.Context, s *scenarios.Scenario, cache string, f
 	}
 	show := a.newProgress()
 	start := time.Now()
+	path := f.records(p)
 	out, err := runner.Run(ctx, p, runner.Options{
 		Records: path, RunID: newRunID(start), Now: time.Now, Clock: bench.WallClock,
 		Tool: moduleVersion(), Commit: buildCommit(), Host: env.Identity(), Environment: envJSON,
@@ -107,58 +112,14 @@ func (a *app) runOne(ctx context.Context, s *scenarios.Scenario, cache string, f
 	})
 	show.close()
 	if out == nil {
-		return err
+		return fmt.Errorf("%w; -o FILE names another records file", err)
 	}
 	if err == nil || errors.Is(err, runner.ErrStopped) {
-		if tableErr := a.printTable(path, s.Name); tableErr != nil && err == nil {
-			err = tableErr
+		if tableErr := a.printTable(path, p.Scenario.Name); err == nil && tableErr != nil {
+			err = fmt.Errorf("the table could not be printed: %w", tableErr)
 		}
 	}
-	a.sayEnd(s, out, path, time.Since(start), err, args)
-	if err == nil && len(out.Failed) > 0 {
-		err = fmt.Errorf("%w: %d; %w", errFailed, len(out.Failed), errTold)
-	}
-	if errors.Is(err, runner.ErrStopped) {
-		err = errors.Join(err, errTold)
-	}
-	return err
-}
-
-// sayEnd prints how to go on, and last one sentence that can be quoted.
-func (a *app) sayEnd(s *scenarios.Scenario, out *runner.Outcome, path string, took time.Duration, err error, args []string) {
-	again := "sketchbench run " + strings.Join(args, " ")
-	for _, f := range out.Failed {
-		what := f.Case
-		if f.Suite != "" {
-			what += ", " + f.Suite
-		}
-		fmt.Fprintf(a.streams.err, "failed: %s: %v\n", what, f.Err)
-	}
-	took = took.Round(100 * time.Millisecond)
-	switch {
-	case errors.Is(err, runner.ErrStopped):
-		fmt.Fprintf(a.streams.err, "%s stopped after %v; what was measured is in %s, and the same command goes on: %s\n", s.Name, took, path, again)
-	case err != nil:
-		fmt.Fprintf(a.streams.err, "%s could not go on after %v; what was written before is in %s\n", s.Name, took, path)
-	case len(out.Failed) > 0:
-		fmt.Fprintf(a.streams.err, "%s: %d of %d cases complete, %d failures, in %v; records in %s\n", s.Name, out.Cases-failedCases(out), out.Cases, len(out.Failed), took, path)
-	case out.Measured == 0:
-		fmt.Fprintf(a.streams.err, "%s: all %d cases were measured before; records in %s\n", s.Name, out.Cases, path)
-	default:
-		if s.Name == "demo" && !a.quiet {
-			fmt.Fprintf(a.streams.err, "to go on:\n  sketchbench report --format md %s\n  sketchbench plan my.yaml       # a scenario of your own; start from scenarios/demo.yaml\n"+
-				"  sketchbench run my.yaml        # with model: a folder with config.json and *.safetensors of a Llama\n", path)
-		}
-		fmt.Fprintf(a.streams.err, "%s: %d cases measured in %v; records in %s\n", s.Name, out.Cases, took, path)
-	}
-}
-
-func failedCases(out *runner.Outcome) int {
-	cases := map[string]bool{}
-	for _, f := range out.Failed {
-		cases[f.Case] = true
-	}
-	return len(cases)
+	return a.sayEnd(ending{p: p, out: out, path: path, took: time.Since(start).Round(100 * time.Millisecond), err: err})
 }
 
 // lockPath is where the lock of a scenario stands: beside the records.

@@ -38,6 +38,7 @@ func (x *expander) methods() {
 			}
 		}
 	}
+	x.p.allCases = x.p.Cases
 	x.baseline()
 }
 
@@ -70,7 +71,7 @@ func (x *expander) variants(m scenarios.Method) []variant {
 		scenarios.Decode(n, m.Path, o, f)
 		if len(f.List) == 0 {
 			for _, err := range method.Check(o) {
-				f.Add(fieldPos(n, m.Pos, err), "%s.%v", m.Path, err)
+				f.Add(fieldPos(n, m.Pos, err), "%s", fieldMessage(m.Path, err))
 			}
 		}
 		if m.Match != "" && n.Field("bits").Kind != scenarios.Absent {
@@ -153,7 +154,7 @@ func (x *expander) overrides(v variant) []subject.Override {
 		scenarios.Decode(n, o.Path, opts, f)
 		if len(f.List) == 0 {
 			for _, err := range v.method.Check(opts) {
-				f.Add(fieldPos(n, o.Pos, err), "%s.%v", o.Path, err)
+				f.Add(fieldPos(n, o.Pos, err), "%s", fieldMessage(o.Path, err))
 			}
 		}
 		x.faults.List = append(x.faults.List, f.List...)
@@ -196,7 +197,7 @@ func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget b
 	if x.p.Env.Model != nil {
 		x.identify(c)
 		for _, err := range c.CheckModel(x.p.Env.Model.Config) {
-			x.faults.Add(fieldPos(v.node, v.entry.Pos, err), "%s.%v", v.entry.Path, err)
+			x.faults.Add(fieldPos(v.node, v.entry.Pos, err), "%s", fieldMessage(v.entry.Path, err))
 		}
 	} else {
 		c.ID = c.Label
@@ -266,15 +267,29 @@ func (x *expander) baseline() {
 		}
 		labels = append(labels, c.Label)
 	}
+	for _, m := range x.s.Methods {
+		labels = append(labels, m.Name)
+	}
 	switch {
 	case len(found) == 1:
 		found[0].Baseline = true
 		x.p.Baseline = found[0].Label
 	case len(found) > 1:
 		x.faults.Add(x.s.BaselinePos, "baseline: %s is %d cases, want one of them by its label, such as %q", name, len(found), found[0].Label)
-	case x.s.Baseline != "" && len(x.faults.List) == 0:
+	case x.s.Baseline != "" && !x.faulty(name):
 		x.faults.Add(x.s.BaselinePos, "baseline: %q is no method of this scenario%s", name, scenarios.DidYouMean(name, labels))
 	}
+}
+
+// faulty tells whether a method of the scenario that has no case because of a
+// fault of its own may be the one that name means.
+func (x *expander) faulty(name string) bool {
+	for _, m := range x.s.Methods {
+		if m.Name == name || strings.HasPrefix(name, m.Name+" ") {
+			return len(x.faults.List) > 0
+		}
+	}
+	return false
 }
 
 // selectCases keeps the cases of a pattern or of a K/N share. The baseline of

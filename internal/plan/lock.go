@@ -7,7 +7,8 @@ import (
 )
 
 // Lock returns NAME.lock.yaml: everything outside the scenario file that
-// decides a run's results. Equal inputs give equal bytes.
+// decides a run's results, whatever part of it flags select. Equal inputs give
+// equal bytes.
 func (p *Plan) Lock() []byte {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -20,19 +21,19 @@ func (p *Plan) Lock() []byte {
 	}
 	line("tokenizer_sha256: %s", p.Env.Model.Tokenizer.Hash())
 	line("suites:")
-	for _, s := range p.Suites {
+	for _, s := range p.allSuites {
 		line("  - {name: %s, recipe: %s, token_ids_sha256: %q}", s.Name, s.RecipeHash, s.Recipe.Tokens)
 	}
 	line("methods:")
 	var seen []string
-	for _, c := range p.Cases {
+	for _, c := range p.allCases {
 		if entry := fmt.Sprintf("  - {name: %s, version: %d}", c.Method.Name, c.Method.Version); !slices.Contains(seen, entry) {
 			seen = append(seen, entry)
 			line("%s", entry)
 		}
 	}
 	line("cases:")
-	for _, c := range p.Cases {
+	for _, c := range p.allCases {
 		line("  - {id: %s, case: %q}", c.ID, c.Label)
 	}
 	return []byte(b.String())

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/stage"
@@ -37,6 +40,10 @@ type Plan struct {
 	// Baseline is the label of the case that ratios are taken against, "" for
 	// none.
 	Baseline string
+
+	// What the scenario asks for before flags select from it.
+	allCases  []*subject.Case
+	allSuites []Suite
 }
 
 // A Suite is one suite of a plan with its options.
@@ -53,7 +60,7 @@ type Suite struct {
 // that can be found before work starts, or says why the device or the cache
 // cannot be had.
 func Make(s *scenarios.Scenario, set Settings) (*Plan, error) {
-	faults := &scenarios.Faults{Path: s.Path}
+	faults := &scenarios.Faults{Path: s.Path, List: slices.Clone(s.Faults)}
 	p := &Plan{Scenario: s}
 	device, threads := set.Device, set.Threads
 	if device == "" {
@@ -109,6 +116,15 @@ func (x *expander) lines(pos scenarios.Pos, prefix string, err error) {
 
 // model opens the model and the calibration texts.
 func (x *expander) model() {
+	if x.s.Model != "" {
+		x.openModel()
+	}
+	for _, c := range x.s.Calibration {
+		x.addCalibration(c)
+	}
+}
+
+func (x *expander) openModel() {
 	dir := x.s.Model
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(x.s.Dir, dir)
@@ -118,113 +134,165 @@ func (x *expander) model() {
 		x.lines(x.s.ModelPos, "model: ", err)
 	}
 	x.p.Env.Model = m
-	for _, c := range x.s.Calibration {
-		ref := subject.CorpusRef{Name: c.Corpus.Name, Join: c.Corpus.Join}
-		if c.Corpus.File != "" {
-			ref.File = c.Corpus.Resolve(x.s.Dir)
-		}
-		cal := &subject.Calibration{Corpus: ref, Sequences: c.Sequences, Length: c.Length, Seed: c.Seed}
-		x.calibration = append(x.calibration, cal)
-		if c.Corpus.Join != "" && c.Corpus.Join != "rows" {
-			x.faults.Add(c.Corpus.Pos, "calibration.corpus.join: %s, want rows: calibration texts are always joined that way", c.Corpus.Join)
-		}
-		if m == nil {
-			if _, err := ref.Open(); err != nil {
-				x.lines(c.Corpus.Pos, "calibration.corpus: ", err)
-			}
-			continue
-		}
-		if c.Length > m.Config.MaxPositions {
-			x.faults.Add(c.Pos, "calibration.length: %d, the model has %d positions", c.Length, m.Config.MaxPositions)
-			continue
-		}
+}
+
+// addCalibration checks a calibration and that its text is long enough.
+func (x *expander) addCalibration(c scenarios.Calibration) {
+	ref := subject.CorpusRef{Name: c.Corpus.Name, Join: c.Corpus.Join}
+	if c.Corpus.File != "" {
+		ref.File = c.Corpus.Resolve(x.s.Dir)
+	}
+	cal := &subject.Calibration{Corpus: ref, Sequences: c.Sequences, Length: c.Length, Seed: c.Seed}
+	x.calibration = append(x.calibration, cal)
+	if c.Corpus.Join != "" && c.Corpus.Join != "rows" {
+		x.faults.Add(c.Corpus.Pos, "calibration.corpus.join: %s, want rows: calibration texts are always joined that way", c.Corpus.Join)
+	}
+	if c.Corpus.Name == "" && c.Corpus.File == "" || c.Sequences < 1 || c.Length < 2 {
+		return // told already
+	}
+	m := x.p.Env.Model
+	if _, err := ref.Open(); err != nil {
+		x.lines(c.Corpus.Pos, "calibration.corpus: ", whereTexts(err))
+	} else if m != nil && c.Length > m.Config.MaxPositions {
+		x.faults.Add(c.Pos, "calibration.length: %d, the model has %d positions", c.Length, m.Config.MaxPositions)
+	} else if m != nil {
 		if _, err := cal.Windows(m); err != nil {
 			x.lines(c.Pos, "calibration: ", err)
 		}
 	}
 }
 
-// suites decodes and prepares the suites, perplexity first, since others may
-// take its text.
-func (x *expander) suites(only []string) {
-	c := &suites.Context{Env: x.p.Env, Dir: x.s.Dir, Calibrations: x.calibration}
-	x.p.Context = c
-	seen := map[string]bool{}
-	decoded := make([]any, len(x.s.Suites))
-	for i, ss := range x.s.Suites {
-		su, ok := suites.Lookup(ss.Name)
-		if !ok {
-			if ss.Name != "" {
-				x.faults.Add(ss.Pos, "%s: unknown suite %q, want one of %s%s", ss.Path, ss.Name, strings.Join(suites.Names(), ", "), scenarios.DidYouMean(ss.Name, suites.Names()))
-			}
-			continue
-		}
-		decoded[i] = su.New()
-		before := len(x.faults.List)
-		scenarios.Decode(ss.Params, ss.Path, decoded[i], x.faults)
-		if len(x.faults.List) > before {
-			decoded[i] = nil
-			continue
-		}
-		if su.Scores != nil && c.Scored == nil {
-			c.Scored = su.Scores(decoded[i])
-		}
+// whereTexts adds to the error about an absent text what to do.
+func whereTexts(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	for i, ss := range x.s.Suites {
-		if decoded[i] == nil {
-			continue
+	return fmt.Errorf("%w; put the text there (a relative path starts from the scenario's folder) or name a shipped one", err)
+}
+
+// suites decodes and prepares the suites. The one that scores text comes
+// first, since others may take its text.
+func (x *expander) suites(only []string) {
+	x.p.Context = &suites.Context{Env: x.p.Env, Dir: x.s.Dir, Calibrations: x.calibration}
+	var entries []*suiteEntry
+	scoring := false // a suite that scores text is not faulty
+	for _, ss := range x.s.Suites {
+		e := x.decodeSuite(ss)
+		if e.options != nil && e.suite.Scores != nil && x.p.Context.Scored == nil {
+			x.p.Context.Scored = e.suite.Scores(e.options)
+			scoring = x.prepareSuite(e, true)
 		}
-		su, _ := suites.Lookup(ss.Name)
-		x.suite(su, ss, decoded[i], only, seen)
+		entries = append(entries, e)
+	}
+	seen := map[string]bool{}
+	for _, e := range entries {
+		if x.prepareSuite(e, scoring) {
+			x.addSuite(e, only, seen)
+		}
 	}
 	for _, name := range only {
-		if _, ok := suites.Lookup(name); !ok {
-			x.faults.Add(scenarios.Pos{}, "--suites: unknown suite %q, want one of %s", name, strings.Join(suites.Names(), ", "))
+		if !slices.ContainsFunc(x.s.Suites, func(s scenarios.Suite) bool { return s.Name == name }) {
+			x.faults.Add(scenarios.Pos{}, "--suites: %q is no suite of this scenario%s", name, scenarios.DidYouMean(name, suites.Names()))
 		}
 	}
 }
 
-func (x *expander) suite(su suites.Suite, ss scenarios.Suite, o any, only []string, seen map[string]bool) {
-	if x.p.Env.Model == nil {
-		return
-	}
-	if errs := su.Prepare(x.p.Context, o); len(errs) > 0 {
-		for _, err := range errs {
-			x.lines(fieldPos(ss.Params, ss.Pos, err), ss.Path+".", err)
+// suiteEntry is a suite of the scenario on its way into the plan.
+type suiteEntry struct {
+	scenarios.Suite
+	suite    suites.Suite
+	options  any // nil after a fault
+	prepared bool
+}
+
+func (x *expander) decodeSuite(ss scenarios.Suite) *suiteEntry {
+	e := &suiteEntry{Suite: ss}
+	var ok bool
+	if e.suite, ok = suites.Lookup(ss.Name); !ok {
+		if ss.Name != "" {
+			x.faults.Add(ss.Pos, "%s: unknown suite %q, want one of %s%s", ss.Path, ss.Name, strings.Join(suites.Names(), ", "), scenarios.DidYouMean(ss.Name, suites.Names()))
 		}
-		return
+		return e
 	}
-	ps := Suite{Suite: su, Options: o, Recipe: su.Recipe(x.p.Context, o)}
+	o, before := e.suite.New(), len(x.faults.List)
+	scenarios.Decode(ss.Params, ss.Path, o, x.faults)
+	if len(x.faults.List) == before {
+		e.options = o
+	}
+	return e
+}
+
+// prepareSuite reports whether a suite is without faults. Unless scoring, the
+// suite that others take their text from is faulty, and what follows from
+// that is not told again.
+func (x *expander) prepareSuite(e *suiteEntry, scoring bool) bool {
+	if e.options == nil || x.p.Env.Model == nil || e.prepared {
+		return e.prepared
+	}
+	errs := e.suite.Prepare(x.p.Context, e.options)
+	for _, err := range errs {
+		name, _ := startField(err)
+		if !scoring && slices.Contains([]string{"recipe", "corpus", "windows"}, name) && e.Params.Field(name).Kind == scenarios.Absent {
+			continue
+		}
+		x.lines(fieldPos(e.Params, e.Pos, err), "", errors.New(fieldMessage(e.Path, whereTexts(err))))
+	}
+	if len(errs) > 0 {
+		e.options = nil
+		return false
+	}
+	e.prepared = true
+	return true
+}
+
+func (x *expander) addSuite(e *suiteEntry, only []string, seen map[string]bool) {
+	ps := Suite{Suite: e.suite, Options: e.options, Recipe: e.suite.Recipe(x.p.Context, e.options)}
 	ps.RecipeHash, ps.ExecHash = shortHash(ps.Recipe.Identity), shortHash(ps.Recipe.Exec)
-	if key := su.Name + ps.RecipeHash; seen[key] {
-		x.faults.Add(ss.Pos, "%s: the same as an earlier suite", ss.Path)
+	if key := e.suite.Name + ps.RecipeHash; seen[key] {
+		x.faults.Add(e.Pos, "%s: the same as an earlier suite", e.Path)
 	} else {
 		seen[key] = true
 	}
-	if len(only) == 0 || contains(only, su.Name) {
+	x.p.allSuites = append(x.p.allSuites, ps)
+	if len(only) == 0 || slices.Contains(only, e.suite.Name) {
 		x.p.Suites = append(x.p.Suites, ps)
 	}
 }
 
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
+// startField splits the field, and its index or -1, off the start of a fault
+// such as "prompt[1]: 0, want at least 1".
+func startField(err error) (name string, index int) {
+	name, _, found := strings.Cut(err.Error(), ":")
+	if !found || strings.Contains(name, " ") {
+		return "", -1
 	}
-	return false
+	name, at, found := strings.Cut(strings.TrimSuffix(name, "]"), "[")
+	if index, err := strconv.Atoi(at); found && err == nil {
+		return name, index
+	}
+	return name, -1
 }
 
 // fieldPos finds the place of the field that a fault starts with.
 func fieldPos(n scenarios.Node, otherwise scenarios.Pos, err error) scenarios.Pos {
-	name, _, _ := strings.Cut(err.Error(), ":")
-	name, _, _ = strings.Cut(name, "[")
-	for _, f := range n.Fields {
-		if f.Key == strings.TrimSpace(name) {
-			return f.Value.Pos
-		}
+	name, index := startField(err)
+	v := n.Field(name)
+	switch {
+	case v.Kind == scenarios.Absent:
+		return otherwise
+	case index >= 0 && index < len(v.Items):
+		return v.Items[index].Pos
 	}
-	return otherwise
+	return v.Pos
+}
+
+// fieldMessage puts the path of a method or suite before a fault: path.field
+// for a fault that starts with a field.
+func fieldMessage(path string, err error) string {
+	if name, _ := startField(err); name != "" {
+		return path + "." + err.Error()
+	}
+	return path + ": " + err.Error()
 }
 
 // shortHash is the first 12 hex digits of the hash of a map of scalars.

@@ -4,30 +4,31 @@ import (
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/subject"
 )
 
 // progress guesses how long a run still takes: the plan's guesses, corrected
-// by how the finished steps compared with theirs.
+// by how long the finished parts took against theirs.
 type progress struct {
 	r       *run
 	steps   map[stepID]*stepState
 	start   time.Time
-	guessed time.Duration // of the finished steps
-	spent   time.Duration // on them
 	now     stepID
-	block   int
-	began   time.Time // of the step in work
+	block   int       // of the step in work
+	began   time.Time // of the step in work, or of its block
+	running bool
 }
 
+// A stepID names a step: a suite on a case, or opening the case for suite "".
 type stepID struct {
 	index int
 	suite string
 }
 
 type stepState struct {
-	guess    time.Duration
-	spent    time.Duration // earlier blocks
-	finished bool
+	guess time.Duration
+	spent time.Duration
+	share float64 // that is done, 0 to 1
 }
 
 func newProgress(r *run) *progress {
@@ -36,10 +37,9 @@ func newProgress(r *run) *progress {
 		return p
 	}
 	for _, s := range r.p.Steps() {
-		if r.skips(s) {
-			continue
+		if !r.skips(s) {
+			p.steps[stepID{s.Case, s.Suite}] = &stepState{guess: max(s.Guess, 0)}
 		}
-		p.steps[stepID{s.Case, s.Suite}] = &stepState{guess: s.Guess}
 	}
 	return p
 }
@@ -48,67 +48,133 @@ func newProgress(r *run) *progress {
 func (r *run) skips(s plan.Step) bool {
 	pending := false
 	for _, su := range r.p.Suites {
-		if done := r.done[r.cell(s.Case, su)]; su.Name == s.Suite {
-			return done
-		} else if !done {
-			pending = true
+		done := r.done[r.cell(s.Case, su)]
+		if su.Name == s.Suite && !done {
+			return false
 		}
+		pending = pending || !done
 	}
-	return s.Suite == "" && !pending
+	return s.Suite != "" || !pending
 }
 
 // step says that a step begins, or a further block of it.
 func (p *progress) step(index int, suite string, block int) {
-	p.now, p.block, p.began = stepID{index, suite}, block, p.r.o.Now()
+	p.now, p.block, p.began, p.running = stepID{index, suite}, block, p.r.o.Now(), true
+	c := p.r.p.Cases[index]
+	switch {
+	case suite != "":
+		p.tell(suite, 0, 0)
+	case p.r.o.Progress == nil || p.r.p.Env.Cached(c):
+	case c.Calibration != nil:
+		p.tell(string(subject.StageCalibrate), 0, 0)
+	default:
+		p.tell(string(subject.StageCompress), 0, 0)
+	}
 }
 
-// finish says that a step is over.
-func (p *progress) finish(index int, suite string) {
-	s := p.steps[stepID{index, suite}]
-	if s == nil || s.finished {
-		return
+// pause says that the step in work, or its block, is over.
+func (p *progress) pause() {
+	if s := p.steps[p.now]; s != nil && p.running {
+		s.spent += p.r.o.Now().Sub(p.began)
+		s.share = p.shareOf(1, 1)
 	}
-	s.finished = true
-	p.guessed += s.guess
-	p.spent += s.spent
-	if id := (stepID{index, suite}); id == p.now {
-		p.spent += p.r.o.Now().Sub(p.began)
+	p.running = false
+}
+
+// drop says that steps of a case will not be done: all of them for suite "".
+func (p *progress) drop(index int, suite string) {
+	for id := range p.steps {
+		if id.index == index && (suite == "" || id.suite == suite) {
+			delete(p.steps, id)
+		}
 	}
 }
 
 // at tells how far the step in work is.
 func (p *progress) at(step string, done, total int) {
+	if s := p.steps[p.now]; s != nil {
+		s.share = max(s.share, p.shareOf(done, total))
+	}
+	p.tell(step, done, total)
+}
+
+// shareOf is the share of the step in work that is done, its earlier blocks
+// included.
+func (p *progress) shareOf(done, total int) float64 {
+	if total <= 0 {
+		return 0
+	}
+	share := min(max(float64(done)/float64(total), 0), 1)
+	if blocks := p.blocks(); blocks > 0 {
+		share = min((float64(p.block)+share)/float64(blocks), 1)
+	}
+	return share
+}
+
+// blocks is the number of blocks of the step in work, 0 for one that has none.
+func (p *progress) blocks() int {
+	for _, su := range p.r.p.Suites {
+		if su.Timing && su.Name == p.now.suite {
+			return su.Blocks(su.Options)
+		}
+	}
+	return 0
+}
+
+func (p *progress) tell(step string, done, total int) {
 	if p.r.o.Progress == nil {
 		return
 	}
+	now := p.r.o.Now()
 	e := Event{
 		Case: p.r.p.Cases[p.now.index].Label, Index: p.now.index + 1, Of: len(p.r.p.Cases),
-		Step: step, Done: done, Total: total, Elapsed: p.r.o.Now().Sub(p.start), Left: p.left(done, total),
+		Step: step, Done: done, Total: total, Elapsed: now.Sub(p.start), Left: p.left(now),
 	}
-	for _, su := range p.r.p.Suites {
-		if su.Timing && su.Name == p.now.suite {
-			e.Block, e.Blocks = p.block+1, su.Blocks(su.Options)
-		}
+	if e.Blocks = p.blocks(); e.Blocks > 0 {
+		e.Block = p.block + 1
 	}
 	p.r.o.Progress(e)
 }
 
-// left guesses the time to the end of the run.
-func (p *progress) left(done, total int) time.Duration {
-	var ahead time.Duration
+// pace is how long work took and how long it was guessed to take.
+type pace struct{ spent, guessed time.Duration }
+
+func (a pace) factor() float64 { return float64(a.spent) / float64(a.guessed) }
+
+// sure tells whether a pace has enough work behind it.
+func (a pace) sure() bool { return a.guessed > 0 && a.spent >= time.Second }
+
+// left guesses the time to the end of the run. A suite's own pace corrects its
+// guesses once it is known, that of the whole run until then.
+func (p *progress) left(now time.Time) time.Duration {
+	var all pace
+	own := map[string]pace{}
+	ahead := map[string]float64{} // nanoseconds as guessed
 	for id, s := range p.steps {
-		switch {
-		case s.finished:
-		case id == p.now && total > 0 && p.block == 0:
-			ahead += s.guess * time.Duration(total-done) / time.Duration(total)
-		case id == p.now:
-			ahead += s.guess / 2
-		default:
-			ahead += s.guess
+		spent := s.spent
+		if id == p.now && p.running {
+			spent += now.Sub(p.began)
+		}
+		done := time.Duration(s.share * float64(s.guess))
+		ahead[id.suite] += (1 - s.share) * float64(s.guess)
+		if done > 0 {
+			a := own[id.suite]
+			own[id.suite] = pace{a.spent + spent, a.guessed + done}
+			all = pace{all.spent + spent, all.guessed + done}
 		}
 	}
-	if p.guessed > 0 && p.spent > time.Second {
-		ahead = time.Duration(float64(ahead) * float64(p.spent) / float64(p.guessed))
+	left := 0.0
+	for suite, guess := range ahead {
+		switch {
+		case own[suite].sure():
+			guess *= own[suite].factor()
+		case all.sure():
+			guess *= all.factor()
+		}
+		left += guess
 	}
-	return ahead.Round(time.Second)
+	return time.Duration(min(left, float64(maxLeft))).Round(time.Second)
 }
+
+// maxLeft bounds what is shown.
+const maxLeft = 1000 * time.Hour

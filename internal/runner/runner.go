@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/sketchbench/sketchbench/bench"
@@ -50,7 +51,7 @@ type Event struct {
 // An Outcome says how a run ended.
 type Outcome struct {
 	Cases    int // planned
-	Skipped  int // complete in the records file already
+	Left     int // not reached, since an earlier one failed
 	Failed   []Failure
 	Measured int // cells measured now
 	Dropped  int // lines of unfinished work that were taken out of the file
@@ -97,11 +98,11 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
 	if err == nil {
 		err = r.timing(ctx)
 	}
-	err = errors.Join(err, r.w.Close())
-	if ctx.Err() != nil {
+	var f fatal
+	if ctx.Err() != nil && !errors.As(err, &f) {
 		err = fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))
 	}
-	return &r.outcome, err
+	return &r.outcome, errors.Join(err, r.w.Close())
 }
 
 // quality runs the suites that are not timings, case by case.
@@ -114,13 +115,13 @@ func (r *run) quality(ctx context.Context) error {
 			}
 		}
 		if len(pending) == 0 && !r.timingPending(i) {
-			r.outcome.Skipped++
 			continue
 		}
 		if err := r.qualityCase(ctx, i, pending); err != nil {
 			return err
 		}
 		if r.o.FailFast && len(r.outcome.Failed) > 0 {
+			r.outcome.Left = len(r.p.Cases) - i - 1
 			return nil
 		}
 	}
@@ -141,7 +142,8 @@ func (r *run) qualityCase(ctx context.Context, i int, pending []plan.Suite) erro
 			}
 			continue
 		}
-		if err := r.close(i, s, su, n); err != nil {
+		r.outcome.Measured++
+		if err := r.write(r.doneLine(i, s, su, n)); err != nil {
 			return err
 		}
 	}
@@ -156,7 +158,7 @@ func (r *run) open(ctx context.Context, i int) (*subject.Subject, error) {
 	s, err := r.p.Env.Open(ctx, c, func(step subject.Stage, done, total int) {
 		r.progress.at(string(step), done, total)
 	})
-	r.progress.finish(i, "")
+	r.progress.pause()
 	if err != nil {
 		return nil, r.fail(ctx, i, "", err)
 	}
@@ -185,6 +187,9 @@ func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suit
 		Block: block, First: first, Clock: r.o.Clock,
 		Progress: func(done, total int) { r.progress.at(su.Name, done, total) },
 		Emit: func(rec results.Record) error {
+			if math.IsNaN(rec.Value) || math.IsInf(rec.Value, 0) {
+				return fmt.Errorf("%w: %s %s is %v", subject.ErrDiverged, rec.Metric, rec.Item, rec.Value)
+			}
 			r.fill(&rec, i, results.KindValue, su)
 			rec.Artefact = s.Artefact.Hash()[:12]
 			n++
@@ -192,20 +197,17 @@ func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suit
 		},
 	}
 	err := su.Run(ctx, r.p.Context, s, su.Options, out)
-	if !su.Timing {
-		r.progress.finish(i, su.Name)
-	}
+	r.progress.pause()
 	return n, err
 }
 
-// close writes the line that says that a cell is complete.
-func (r *run) close(i int, s *subject.Subject, su plan.Suite, values int) error {
+// doneLine says that a cell is complete.
+func (r *run) doneLine(i int, s *subject.Subject, su plan.Suite, values int) results.Record {
 	rec := results.Record{}
 	r.fill(&rec, i, results.KindDone, su)
 	rec.Artefact = s.Artefact.Hash()[:12]
 	rec.Key, rec.Values = r.key(i, su), values
-	r.outcome.Measured++
-	return r.write(rec)
+	return rec
 }
 
 // A fatal error is about the records file: nothing more can be kept.
@@ -239,6 +241,7 @@ func (r *run) fail(ctx context.Context, i int, suite string, err error) error {
 	}
 	c := r.p.Cases[i]
 	r.failed[i] = r.failed[i] || suite == ""
+	r.progress.drop(i, suite)
 	r.outcome.Failed = append(r.outcome.Failed, Failure{c.Label, suite, err})
 	r.o.Log.Error("case failed", "case", c.Label, "suite", suite, "err", err)
 	rec := r.record(i, results.KindFailure)

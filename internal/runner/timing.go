@@ -6,6 +6,7 @@ import (
 	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/subject"
+	"github.com/sketchbench/sketchbench/results"
 )
 
 // timing runs the timing suites in randomised complete blocks.
@@ -62,16 +63,18 @@ func (r *run) timingSuite(ctx context.Context, su plan.Suite) error {
 			}
 		}
 	}
+	// One write, so that a kill cannot keep the timings of some cases only.
+	var done []results.Record
 	for _, t := range cases {
-		r.progress.finish(t.index, su.Name)
-		if t.blocks < len(orders) {
-			continue
-		}
-		if err := r.close(t.index, t.s, su, t.values); err != nil {
-			return err
+		if t.blocks == len(orders) {
+			done = append(done, r.doneLine(t.index, t.s, su, t.values))
 		}
 	}
-	return nil
+	if len(done) == 0 {
+		return nil
+	}
+	r.outcome.Measured += len(done)
+	return r.write(done...)
 }
 
 // timingBlock runs one block of one case, from weights to results; a case

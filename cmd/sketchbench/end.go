@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/runner"
+)
+
+// An ending is how the run of one scenario ended.
+type ending struct {
+	p    *plan.Plan
+	out  *runner.Outcome
+	path string // of the records
+	took time.Duration
+	err  error
+}
+
+// sayEnd prints what failed, how to go on, and last one sentence that can be
+// quoted. The error that it returns decides the exit code and has been told.
+func (a *app) sayEnd(e ending) error {
+	say := func(format string, args ...any) { fmt.Fprintf(a.streams.err, format+"\n", args...) }
+	for _, f := range e.out.Failed {
+		what := f.Case
+		if f.Suite != "" {
+			what += ", " + f.Suite
+		}
+		say("failed: %s: %s", what, oneLine(f.Err))
+	}
+	name := e.p.Scenario.Name
+	switch {
+	case errors.Is(e.err, runner.ErrStopped):
+		say("%s stopped after %v; what was measured is in %s, and the same command goes on: %s", name, e.took, e.path, a.commandLine())
+		return fmt.Errorf("%w; %w", e.err, errTold)
+	case e.err != nil:
+		say("%s could not go on after %v: %s; what was written before is in %s, and the same command goes on", name, e.took, oneLine(e.err), e.path)
+		return fmt.Errorf("%w; %w", e.err, errTold)
+	case len(e.out.Failed) > 0:
+		say("%s: %s failed, %d of %d cases complete, in %v; records in %s", name, e.failures(), e.complete(), e.out.Cases, e.took, e.path)
+		return fmt.Errorf("%w: %d; %w", errFailed, len(e.out.Failed), errTold)
+	case e.out.Measured == 0:
+		say("%s: all %d cases were measured before; records in %s", name, e.out.Cases, e.path)
+		return nil
+	}
+	if name == "demo" && !a.quiet {
+		say("to go on:\n  sketchbench report --format md %s\n  sketchbench plan my.yaml       # a scenario of your own; start from scenarios/demo.yaml\n"+
+			"  sketchbench run my.yaml        # with model: a folder with config.json and *.safetensors of a Llama", e.path)
+	}
+	say("%s: %d cases measured in %v; records in %s", name, e.out.Cases, e.took, e.path)
+	return nil
+}
+
+// complete counts the cases without a failure. After --fail-fast the cases
+// that were not reached do not count.
+func (e ending) complete() int {
+	failed := map[string]bool{}
+	for _, f := range e.out.Failed {
+		failed[f.Case] = true
+	}
+	return e.out.Cases - e.out.Left - len(failed)
+}
+
+func (e ending) failures() string {
+	if n := len(e.out.Failed); n != 1 {
+		return fmt.Sprintf("%d parts", n)
+	}
+	return "1 part"
+}
+
+// oneLine joins the lines of an error.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./=,:@%+-]+$`)
+
+// commandLine is what was typed, quoted for a shell.
+func (a *app) commandLine() string {
+	words := []string{"sketchbench"}
+	for _, w := range a.args {
+		if !plainWord.MatchString(w) {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		words = append(words, w)
+	}
+	return strings.Join(words, " ")
+}
