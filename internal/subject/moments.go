@@ -57,7 +57,12 @@ func (e *Env) MomentsKey(c Calibration) map[string]any {
 	}
 }
 
+// moments returns the folder with all second moments. It is looked up once:
+// every matrix of every case asks for it.
 func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
+	if dir, ok := e.momentsDirs[c]; ok {
+		return dir, nil
+	}
 	dir, _, err := e.Cache.Do(ctx, "moments", e.MomentsKey(c), func(tmp string) error {
 		windows, err := c.Windows(e.Model)
 		if err != nil {
@@ -68,7 +73,14 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 			return nil, writeMoments(filepath.Join(tmp, momentsFile(g.Layer, g.Input)), len(g.MeanSquare), g.H)
 		})
 	})
-	return dir, err
+	if err != nil {
+		return "", err
+	}
+	if e.momentsDirs == nil {
+		e.momentsDirs = map[Calibration]string{}
+	}
+	e.momentsDirs[c] = dir
+	return dir, nil
 }
 
 // momentsTensor is the name of H in its file.

@@ -26,7 +26,8 @@ type Env struct {
 	// arguments and returns its standard output.
 	Child func(ctx context.Context, args ...string) ([]byte, error)
 
-	windows map[string]*Windows
+	windows     map[string]*Windows
+	momentsDirs map[Calibration]string
 }
 
 // OpenDevice opens a device by name: auto and cpu are the processor. The
