@@ -19,6 +19,7 @@ package results
 //	            itl             s     b1,d384       –                 see below     block
 //	memory      stored_bytes    B     tensor class  weights of class  –             –
 //	            nominal_bits    bit   tensor class  weights of class  –             –
+//	            part_bytes      B     linear/codes  weights of class  –             –
 //	            peak_anon       B     –             –                 child process –
 //	            vmhwm           B     –             –                 child process –
 //
@@ -42,7 +43,9 @@ package results
 // memory: classes are linear, embedding, head, norm, bias; an absent class has
 // no line; a tied head is billed once, as embedding. stored_bytes is what
 // the artefact holds, nominal_bits the bits aimed at (whole bits of the class,
-// not per weight; a matrix left alone at those of its stored type).
+// not per weight; a matrix left alone at those of its stored type). part_bytes
+// splits stored_bytes by what the bytes are for, item tensor class/part class,
+// and sums to it; a part that a class lacks has no line.
 // The nominal bits that a user asked for stand in the case line.
 
 // Direction says which way a metric improves.
@@ -113,6 +116,7 @@ func Metrics() []Metric {
 
 		{"stored_bytes", "memory", "B", Lower, Exact, ByItem, "bytes of the class's tensors in the artefact, all parts and padding", false},
 		{"nominal_bits", "memory", "bit", Target, Exact, ByItem, "sum over the class's tensors of bits per weight aimed at × weights", false},
+		{"part_bytes", "memory", "B", Lower, Exact, ByItem, "the bytes among stored_bytes that serve one purpose: codes, tables, scales and so on", false},
 		{"peak_anon", "memory", "B", Lower, Exact, Unpaired, "largest sampled anonymous resident size (RssAnon) of a child process that opens and runs the artefact", false},
 		{"vmhwm", "memory", "B", Lower, Exact, Unpaired, "largest resident size (VmHWM) of the same child process, file-backed pages included", false},
 		{"bits_stored", "memory", "bit", Lower, Exact, ByItem, "8 · Σ stored_bytes / Σ weights over the classes in question", true},
@@ -137,3 +141,13 @@ func LookupMetric(name string) (Metric, bool) {
 
 // TensorClasses lists the items of the bit ledger.
 func TensorClasses() []string { return []string{"linear", "embedding", "head", "norm", "bias"} }
+
+// PartClasses lists what stored bytes are for: uncompressed values, packed
+// codes, centroids, scales and zeros, low-rank factors, hashed cells, class
+// maps and sizes, hash seeds.
+func PartClasses() []string {
+	return []string{"dense", "codes", "tables", "scales", "factors", "cells", "indices", "seeds"}
+}
+
+// PartItem is the item of part_bytes.
+func PartItem(tensorClass, partClass string) string { return tensorClass + "/" + partClass }

@@ -187,7 +187,9 @@ func (r Record) checkValue(bad func(string, ...any)) {
 		bad("unit: %q, %s is in %s", r.Unit, r.Metric, m.Unit)
 	case m.Pairing == ByItem && r.Item == "":
 		bad("item: missing, %s is measured per item", r.Metric)
-	case r.Suite == "memory" && m.Pairing == ByItem && !slices.Contains(TensorClasses(), r.Item):
+	case r.Metric == "part_bytes" && !isPart(r.Item):
+		bad("item: %q, want one of %s, a slash and one of %s", r.Item, strings.Join(TensorClasses(), ", "), strings.Join(PartClasses(), ", "))
+	case r.Metric != "part_bytes" && r.Suite == "memory" && m.Pairing == ByItem && !slices.Contains(TensorClasses(), r.Item):
 		bad("item: %q, want one of %s", r.Item, strings.Join(TensorClasses(), ", "))
 	case m.Assume == Timing && !(r.Value > 0):
 		bad("value: %s is %v s, want more than 0", r.Metric, r.Value)
@@ -201,6 +203,12 @@ func (r Record) checkValue(bad func(string, ...any)) {
 	if r.Sample < 0 || r.Block < 0 || r.Launch < 0 {
 		bad("sample, block, launch: %d, %d, %d, want 0 or more", r.Sample, r.Block, r.Launch)
 	}
+}
+
+// isPart reports whether item is one of part_bytes.
+func isPart(item string) bool {
+	class, part, ok := strings.Cut(item, "/")
+	return ok && slices.Contains(TensorClasses(), class) && slices.Contains(PartClasses(), part)
 }
 
 // plain is Record without its methods.

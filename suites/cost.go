@@ -176,13 +176,8 @@ func runMemory(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 		return err
 	}
 	for _, e := range ledger {
-		for _, v := range []struct {
-			name  string
-			value float64
-		}{{"stored_bytes", float64(e.StoredBytes)}, {"nominal_bits", e.NominalBits}} {
-			if err := out.Emit(results.Record{Metric: v.name, Item: e.Class, Value: v.value, Weight: float64(e.Weights)}); err != nil {
-				return err
-			}
+		if err := emitLedger(out, e); err != nil {
+			return err
 		}
 	}
 	for run := range m.Runs {
@@ -199,6 +194,26 @@ func runMemory(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 			}
 		}
 		out.Progress(run+1, m.Runs)
+	}
+	return nil
+}
+
+// emitLedger writes what the tensors of one class store, and for what.
+func emitLedger(out Out, e subject.LedgerEntry) error {
+	lines := []results.Record{
+		{Metric: "stored_bytes", Item: e.Class, Value: float64(e.StoredBytes)},
+		{Metric: "nominal_bits", Item: e.Class, Value: e.NominalBits},
+	}
+	for _, part := range results.PartClasses() {
+		if n := e.Parts[part]; n > 0 {
+			lines = append(lines, results.Record{Metric: "part_bytes", Item: results.PartItem(e.Class, part), Value: float64(n)})
+		}
+	}
+	for _, r := range lines {
+		r.Weight = float64(e.Weights)
+		if err := out.Emit(r); err != nil {
+			return err
+		}
 	}
 	return nil
 }

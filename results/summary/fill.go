@@ -236,21 +236,12 @@ func (row *Row) memory(values []results.Record) {
 	row.PeakAnon, row.VmHWM = lacking, lacking
 	var all ClassBytes
 	for _, class := range results.TensorClasses() {
-		c := ClassBytes{Class: class, NominalBits: math.NaN()}
-		for _, v := range values {
-			switch {
-			case v.Item != class:
-			case v.Metric == "stored_bytes":
-				c.Bytes, c.Weights = v.Value, weight(v)
-			case v.Metric == "nominal_bits":
-				c.NominalBits = v.Value
-			}
-		}
+		c := classBytes(class, values)
 		if c.Weights == 0 {
 			continue
 		}
 		row.Ledger.Classes = append(row.Ledger.Classes, c)
-		all = ClassBytes{"", all.Bytes + c.Bytes, all.NominalBits + c.NominalBits, all.Weights + c.Weights}
+		all.Bytes, all.NominalBits, all.Weights = all.Bytes+c.Bytes, all.NominalBits+c.NominalBits, all.Weights+c.Weights
 		if class == "linear" {
 			row.Ledger.LinearBits, row.Ledger.NominalLinear = perWeight(8*c.Bytes, c), perWeight(c.NominalBits, c)
 		}
@@ -260,6 +251,25 @@ func (row *Row) memory(values []results.Record) {
 		row.Ledger.ModelBytes = exact(all.Bytes)
 	}
 	row.PeakAnon, row.VmHWM = peak(values, "peak_anon", lacking), peak(values, "vmhwm", lacking)
+}
+
+// classBytes gathers the ledger of one tensor class; without weights if it
+// was not recorded.
+func classBytes(class string, values []results.Record) ClassBytes {
+	c := ClassBytes{Class: class, NominalBits: math.NaN(), Parts: map[string]float64{}}
+	for _, v := range values {
+		item, part, _ := strings.Cut(v.Item, "/")
+		switch {
+		case item != class:
+		case v.Metric == "stored_bytes":
+			c.Bytes, c.Weights = v.Value, weight(v)
+		case v.Metric == "nominal_bits":
+			c.NominalBits = v.Value
+		case v.Metric == "part_bytes":
+			c.Parts[part] = v.Value
+		}
+	}
+	return c
 }
 
 // perWeight returns bits per weight of a class.

@@ -392,14 +392,19 @@ func TestLedger(t *testing.T) {
 		s.value("int", "memory", "stored_bytes", c.class, 0, 0, c.bytes, c.weight)
 		s.value("int", "memory", "nominal_bits", c.class, 0, 0, c.nominal, c.weight)
 	}
+	s.value("int", "memory", "part_bytes", "linear/codes", 0, 0, 400, 1000)
+	s.value("int", "memory", "part_bytes", "linear/scales", 0, 0, 100, 1000)
 	for i, v := range []float64{7, 9, 8} {
 		s.value("int", "memory", "peak_anon", "", i, 0, v, 0)
 	}
-	s.done("int", "memory", 7)
+	s.done("int", "memory", 9)
 	row := s.one(t, "int").Rows[0]
 	l := row.Ledger
 	if l.LinearBits.Value != 4 || l.ModelBits.Value != 10 || l.ModelBytes.Value != 2500 || l.NominalLinear.Value != 4 || l.NominalModel.Value != 10 || len(l.Classes) != 2 {
 		t.Errorf("%+v", l)
+	}
+	if p := l.Classes[0].Parts; l.Classes[0].Class != "linear" || len(p) != 2 || p["codes"] != 400 || p["scales"] != 100 || len(l.Classes[1].Parts) != 0 {
+		t.Errorf("parts: %+v", l.Classes)
 	}
 	if row.PeakAnon.Value != 9 || row.PeakAnon.N != 3 || row.VmHWM.Missing == "" {
 		t.Errorf("peaks %+v, %+v", row.PeakAnon, row.VmHWM)

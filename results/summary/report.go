@@ -63,6 +63,9 @@ type Ledger struct {
 type ClassBytes struct {
 	Class                       string
 	Bytes, NominalBits, Weights float64
+	// Parts splits Bytes by what they are for (results.PartClasses); empty
+	// where that was not recorded.
+	Parts map[string]float64
 }
 
 // A Matrix is the error of one linear layer; NaN where it was not recorded.
