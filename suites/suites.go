@@ -38,8 +38,8 @@ type Suite struct {
 
 // A Context is what the suites of one scenario share while it is planned.
 type Context struct {
-	Env         *subject.Env
-	Dir         string // that relative paths start from
+	Env *subject.Env
+	Dir string // that relative paths start from
 	// Calibrations are the texts that methods may look at; the first one gives
 	// the second moments of the H-weighted error.
 	Calibrations []*subject.Calibration
