@@ -40,17 +40,17 @@ func (a *app) sayEnd(e ending) error {
 		say("%s could not go on after %v: %s; what was written before is in %s, and the same command goes on", name, e.took, oneLine(e.err), e.path)
 		return fmt.Errorf("%w; %w", e.err, errTold)
 	case len(e.out.Failed) > 0:
-		say("%s: %s failed, %d of %d cases complete, in %v; records in %s", name, e.failures(), e.complete(), e.out.Cases, e.took, e.path)
+		say("%s: %s failed, %d of %s complete, in %v; records in %s", name, plural(len(e.out.Failed), "part"), e.complete(), plural(e.out.Cases, "case"), e.took, e.path)
 		return fmt.Errorf("%w: %d; %w", errFailed, len(e.out.Failed), errTold)
 	case e.out.Measured == 0:
-		say("%s: all %d cases were measured before; records in %s", name, e.out.Cases, e.path)
+		say("%s: nothing to do, %s complete before; records in %s", name, plural(e.out.Cases, "case"), e.path)
 		return nil
 	}
 	if name == "demo" && !a.quiet {
 		say("to go on:\n  sketchbench report --format md %s\n  sketchbench plan my.yaml       # a scenario of your own; start from scenarios/demo.yaml\n"+
 			"  sketchbench run my.yaml        # with model: a folder with config.json and *.safetensors of a Llama", e.path)
 	}
-	say("%s: %d cases measured in %v; records in %s", name, e.out.Cases, e.took, e.path)
+	say("%s: %s complete, in %v; records in %s", name, plural(e.out.Cases, "case"), e.took, e.path)
 	return nil
 }
 
@@ -64,11 +64,12 @@ func (e ending) complete() int {
 	return e.out.Cases - e.out.Left - len(failed)
 }
 
-func (e ending) failures() string {
-	if n := len(e.out.Failed); n != 1 {
-		return fmt.Sprintf("%d parts", n)
+// plural counts things in English.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
 	}
-	return "1 part"
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // oneLine joins the lines of an error.

@@ -81,12 +81,7 @@ func report(w io.Writer, err error) int {
 		return exitCode(err)
 	}
 	fmt.Fprintln(w, err)
-	n := countFaults(err)
-	plural := "s"
-	if n == 1 {
-		plural = ""
-	}
-	fmt.Fprintf(w, "%d fault%s; nothing was run\n", n, plural)
+	fmt.Fprintf(w, "%s; nothing was run\n", plural(countFaults(err), "fault"))
 	return exitCode(err)
 }
 
@@ -125,6 +120,6 @@ func exitCode(err error) int {
 // run is main without the process: tests call it.
 func run(ctx context.Context, args []string, s streams, getenv func(string) string) error {
 	root := newRoot(args, s, getenv)
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would stand for the process's own
 	return root.ExecuteContext(ctx)
 }

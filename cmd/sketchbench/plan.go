@@ -156,8 +156,8 @@ func (v planView) text(w io.Writer) error {
 	for _, s := range v.Suites {
 		ew.printf("%s, recipe %s: %s\n", s.Name, s.Recipe, s.Words)
 	}
-	ew.printf("\n%d cases; about %s of running; about %d bytes to be added to the cache\n",
-		len(v.Cases), clock(time.Duration(v.Seconds*float64(time.Second))), v.CacheBytes)
+	ew.printf("\n%s; about %s of running; about %d bytes to be added to the cache\n",
+		plural(len(v.Cases), "case"), clock(time.Duration(v.Seconds*float64(time.Second))), v.CacheBytes)
 	return ew.err
 }
 

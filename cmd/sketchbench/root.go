@@ -57,8 +57,24 @@ func newRoot(args []string, s streams, getenv func(string) string) *cobra.Comman
 	f.StringVar(&a.logLevel, "log-level", "warn", "debug, info, warn or error")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "no progress, errors only")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done")
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand(), a.childCommand())
 	return root
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Tell about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			about, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(root, args[0])
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
 }
 
 func unknownCommand(root *cobra.Command, name string) error {

@@ -63,7 +63,11 @@ func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
 	var errs []error
 	for _, p := range plans {
 		path := f.records(p)
-		errs = append(errs, p.CheckSpace(path), checkLock(p, lockPath(path, p.Scenario.Name)))
+		err := p.CheckSpace(path)
+		if err == nil {
+			err = checkLock(p, lockPath(path, p.Scenario.Name))
+		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

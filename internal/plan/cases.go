@@ -61,6 +61,7 @@ func (x *expander) variants(m scenarios.Method) []variant {
 	for _, pattern := range slices.Concat(m.Only, m.Except) {
 		if _, err := path.Match(pattern, ""); err != nil {
 			x.faults.Add(m.Pos, "%s: pattern %q: %v", m.Path, pattern, err)
+			return nil
 		}
 	}
 	var vs []variant

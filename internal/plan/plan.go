@@ -144,7 +144,7 @@ func (x *expander) addCalibration(c scenarios.Calibration) {
 	}
 	cal := &subject.Calibration{Corpus: ref, Sequences: c.Sequences, Length: c.Length, Seed: c.Seed}
 	x.calibration = append(x.calibration, cal)
-	if c.Corpus.Join != "" && c.Corpus.Join != "rows" {
+	if c.Corpus.Join == "lines" || c.Corpus.Join == "raw" {
 		x.faults.Add(c.Corpus.Pos, "calibration.corpus.join: %s, want rows: calibration texts are always joined that way", c.Corpus.Join)
 	}
 	if c.Corpus.Name == "" && c.Corpus.File == "" || c.Sequences < 1 || c.Length < 2 {
@@ -226,13 +226,18 @@ func (x *expander) decodeSuite(ss scenarios.Suite) *suiteEntry {
 // suite that others take their text from is faulty, and what follows from
 // that is not told again.
 func (x *expander) prepareSuite(e *suiteEntry, scoring bool) bool {
-	if e.options == nil || x.p.Env.Model == nil || e.prepared {
+	if e.options == nil || e.prepared {
 		return e.prepared
+	}
+	if x.p.Env.Model == nil {
+		x.findText(e)
+		e.options = nil
+		return false
 	}
 	errs := e.suite.Prepare(x.p.Context, e.options)
 	for _, err := range errs {
 		name, _ := startField(err)
-		if !scoring && slices.Contains([]string{"recipe", "corpus", "windows"}, name) && e.Params.Field(name).Kind == scenarios.Absent {
+		if !scoring && e.suite.Scores == nil && slices.Contains([]string{"recipe", "corpus", "windows"}, name) && e.Params.Field(name).Kind == scenarios.Absent {
 			continue
 		}
 		x.lines(fieldPos(e.Params, e.Pos, err), "", errors.New(fieldMessage(e.Path, whereTexts(err))))
@@ -243,6 +248,25 @@ func (x *expander) prepareSuite(e *suiteEntry, scoring bool) bool {
 	}
 	e.prepared = true
 	return true
+}
+
+// findText tells whether the text of a suite is there, when without a model
+// nothing more can be said about the suite.
+func (x *expander) findText(e *suiteEntry) {
+	if e.suite.Scores == nil {
+		return
+	}
+	c := e.suite.Scores(e.options).Corpus
+	if c.Name == "" && c.File == "" {
+		return
+	}
+	ref := subject.CorpusRef{Name: c.Name}
+	if c.File != "" {
+		ref.File = c.Resolve(x.s.Dir)
+	}
+	if _, err := ref.Open(); err != nil {
+		x.lines(c.Pos, e.Path+".corpus: ", whereTexts(err))
+	}
 }
 
 func (x *expander) addSuite(e *suiteEntry, only []string, seen map[string]bool) {

@@ -65,7 +65,9 @@ func (p *Plan) CheckSpace(records string) error {
 			errs = append(errs, fmt.Errorf("the cache %s: %d bytes are wanted, %d are free; make room or name another place with --cache DIR", cache, want, free))
 		}
 	}
-	if err := tryWrite(filepath.Dir(records)); err != nil {
+	if info, err := os.Stat(records); err == nil && !info.Mode().IsRegular() {
+		errs = append(errs, fmt.Errorf("the records file %s is no ordinary file (%s); name another with -o FILE", records, info.Mode()))
+	} else if err := tryWrite(filepath.Dir(records)); err != nil {
 		errs = append(errs, fmt.Errorf("the records file %s cannot be written: %w; name another with -o FILE", records, err))
 	}
 	return errors.Join(errs...)

@@ -239,6 +239,10 @@ func (r *run) fail(ctx context.Context, i int, suite string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var stage *subject.StageError
+	if errors.As(err, &stage) {
+		err = stage // without the names of the calls that led there
+	}
 	c := r.p.Cases[i]
 	r.failed[i] = r.failed[i] || suite == ""
 	r.progress.drop(i, suite)
@@ -246,8 +250,7 @@ func (r *run) fail(ctx context.Context, i int, suite string, err error) error {
 	r.o.Log.Error("case failed", "case", c.Label, "suite", suite, "err", err)
 	rec := r.record(i, results.KindFailure)
 	rec.Suite, rec.Message, rec.Class, rec.Stage = suite, err.Error(), classify(err), "suite"
-	var stage *subject.StageError
-	if errors.As(err, &stage) {
+	if stage != nil {
 		rec.Stage, rec.Message = string(stage.Stage), stage.Err.Error()
 	}
 	return r.write(rec)
