@@ -104,7 +104,8 @@ func (f *File) parse(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
-	for name, e := range entries {
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		e := entries[name]
 		if err := checkEntry(e, len(data)); err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
 		}
