@@ -68,7 +68,7 @@ func tableRow(line, sep string, masked []bool) (string, []bool) {
 		c = strings.TrimSpace(c)
 		cells[i] = c
 		if head {
-			timing := strings.HasPrefix(c, "TTFT") || c == "ratio [95 %]" || c == "ms/token" || c == "peak bytes"
+			timing := strings.HasPrefix(c, "TTFT") || strings.HasPrefix(c, "ratio [") || strings.HasPrefix(c, "ratio at") || strings.HasPrefix(c, "ms/token") || c == "peak bytes"
 			masked = append(masked, timing)
 		} else if i < len(masked) && masked[i] && c != "" && !strings.HasPrefix(c, "—") {
 			cells[i] = "MEASURED"

@@ -23,8 +23,8 @@ func (a *app) planCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan SCENARIO…",
 		Short: "Show cases, stages, bytes and time; run nothing",
-		Args:  usage(cobra.MinimumNArgs(1), "a scenario"),
-		RunE:  func(_ *cobra.Command, args []string) error { return a.plan(args, f) },
+		Args:  usage(cobra.MinimumNArgs(1), "a scenario"), ValidArgsFunction: completeScenarios,
+		RunE: func(_ *cobra.Command, args []string) error { return a.plan(args, f) },
 	}
 	cmd.Flags().StringVar(&f.format, "format", "text", "text or json")
 	cmd.Flags().StringVar(&f.cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")

@@ -31,7 +31,7 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Compress, measure, and print the table",
 		Long: "Run does what plan shows. A scenario is a file, a folder of files, - for standard input, or a shipped one: " +
 			strings.Join(scenarios.Shipped(), ", ") + ".\nRecords are flushed line by line; the same command goes on where an earlier one stopped.",
-		Args: usage(cobra.MinimumNArgs(1), "a scenario"),
+		Args: usage(cobra.MinimumNArgs(1), "a scenario"), ValidArgsFunction: completeScenarios,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.run(cmd.Context(), args, f) },
 	}
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "records file (default NAME.records.jsonl in the working folder)")

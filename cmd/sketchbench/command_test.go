@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sketchbench/sketchbench/internal/runner"
+	"github.com/sketchbench/sketchbench/scenarios"
+)
+
+// TestExitCodes holds the precedence 2, 1, 75, 6 of protocol.md 3.1.
+func TestExitCodes(t *testing.T) {
+	faults := &scenarios.Faults{Path: "x", List: []scenarios.Fault{{Message: "m"}}}
+	for _, c := range []struct {
+		err  error
+		want int
+	}{
+		{nil, exitOK},
+		{errors.New("disk"), exitTool},
+		{errors.Join(faults, errors.New("disk")), exitUsage},
+		{fmt.Errorf("%w: flag", errUsage), exitUsage},
+		{fmt.Errorf("%w: signal", runner.ErrStopped), exitStopped},
+		{errors.Join(errFailed, runner.ErrStopped), exitStopped},
+		{fmt.Errorf("%w: 2", errFailed), exitFailed},
+	} {
+		if got := exitCode(c.err); got != c.want {
+			t.Errorf("%v: exit %d, want %d", c.err, got, c.want)
+		}
+	}
+}
+
+// TestReport counts the faults of several scenarios, and the other errors.
+func TestReport(t *testing.T) {
+	a := &scenarios.Faults{Path: "a", List: []scenarios.Fault{{Message: "one"}, {Message: "two"}}}
+	b := &scenarios.Faults{Path: "b", List: []scenarios.Fault{{Message: "three"}}}
+	var w strings.Builder
+	report(&w, errors.Join(errors.Join(a, nil), b, errors.New("device")))
+	const want = "a: one\na: two\nb: three\ndevice\n4 faults; nothing was run\n"
+	if w.String() != want {
+		t.Errorf("got %q, want %q", w.String(), want)
+	}
+	w.Reset()
+	report(&w, errors.Join(errors.New("first"), errors.New("second")))
+	if w.String() != "sketchbench: first; second\n" {
+		t.Errorf("got %q, want one line", w.String())
+	}
+}
+
+// TestLatencyRun runs a timing suite, whose numbers vary: the table has all
+// rows and columns, and the quality suites of two fresh runs agree.
+func TestLatencyRun(t *testing.T) {
+	const text = `name: timed
+model: m
+baseline: dense
+methods: [dense, {name: int4, bits: 4, group: 32}]
+suites:
+  - {name: perplexity, recipe: gptq-32, corpus: demo, windows: 6}
+  - {name: latency, prompt: [4, 8], new: 3, blocks: 6, warmup: 50ms}
+`
+	dir := t.TempDir()
+	copyTiny(t, filepath.Join(dir, "m"))
+	t.Chdir(dir)
+	o := command(dir, []byte(text), "run", "-", "--progress", "jsonl")
+	if o.code != 0 {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	for _, w := range []string{"TTFT (ms) at 4", "TTFT (ms) at 8", "ratio at 8 [95 %]", "ms/token at 8", "│ dense", "│ int4 bits=4 group=32", "6 randomised blocks"} {
+		if !strings.Contains(o.stdout, w) {
+			t.Errorf("the table lacks %q:\n%s", w, o.stdout)
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(o.stderr), "\n")
+	left := -1.0
+	for _, l := range lines[:len(lines)-1] {
+		var e struct {
+			Step          string
+			Block, Blocks int
+			Elapsed       float64 `json:"elapsed_s"`
+			Left          float64 `json:"left_s"`
+		}
+		if err := json.Unmarshal([]byte(l), &e); err != nil {
+			t.Fatalf("%q: %v", l, err)
+		}
+		if e.Left < 0 || e.Elapsed < 0 || e.Step == "latency" && (e.Block < 1 || e.Block > e.Blocks || e.Blocks != 6) {
+			t.Errorf("event %s", l)
+		}
+		left = e.Left
+	}
+	if left != 0 {
+		t.Errorf("%v s left at the end", left)
+	}
+}
+
+// TestDoctor checks the shape of what doctor says, which is different on every
+// machine.
+func TestDoctor(t *testing.T) {
+	dir := t.TempDir()
+	o := command(dir, nil, "doctor", "--require", "generic")
+	if o.code != 0 || o.stderr != "" {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	want := []string{"processor", "features", "kernels", "caches", "memory", "governor", "load", "system", "gpu", "cache", "disk", "hub token"}
+	lines := strings.Split(strings.TrimSpace(o.stdout), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), o.stdout)
+	}
+	for i, l := range lines {
+		if !strings.HasPrefix(l, want[i]+" ") || strings.TrimSpace(strings.TrimPrefix(l, want[i])) == "" {
+			t.Errorf("line %d is %q, want %s and what it is", i, l, want[i])
+		}
+	}
+	if !strings.Contains(o.stdout, "(from SKETCHBENCH_CACHE): not there yet") {
+		t.Errorf("the cache is not told:\n%s", o.stdout)
+	}
+	o = command(dir, nil, "doctor", "--require", "quantum,generic")
+	if o.code != exitTool || o.stderr != "sketchbench: missing on this machine or in this build: quantum\n" {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+}
+
+// TestHubToken never tells the token itself.
+func TestHubToken(t *testing.T) {
+	s := hubToken(func(name string) string { return map[string]string{"HF_TOKEN": "secret"}[name] })
+	if strings.Contains(s, "secret") || !strings.HasPrefix(s, "present") {
+		t.Error(s)
+	}
+	empty := t.TempDir()
+	s = hubToken(func(name string) string { return map[string]string{"HF_HOME": empty}[name] })
+	if !strings.HasPrefix(s, "absent") {
+		t.Error(s)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		o := command(t.TempDir(), nil, "completion", shell)
+		if o.code != 0 || !strings.Contains(o.stdout, "sketchbench") || o.stderr != "" {
+			t.Errorf("%s: exit %d, %d bytes, %s", shell, o.code, len(o.stdout), o.stderr)
+		}
+	}
+	if o := command(t.TempDir(), nil, "__complete", "run", ""); !strings.Contains(o.stdout, "demo\n") {
+		t.Errorf("completing run gives %q, want the shipped scenarios", o.stdout)
+	}
+	o := command(t.TempDir(), nil, "completion", "bush")
+	const want = "sketchbench: usage: completion: no shell \"bush\", want one of bash, zsh, fish, powershell; did you mean \"bash\"?\n"
+	if o.code != exitUsage || o.stderr != want {
+		t.Errorf("unknown shell: exit %d, %s%s", o.code, o.stdout, o.stderr)
+	}
+}
+
+// TestEnvironment reads the shared settings that have no flag.
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct{ name, value, want string }{
+		{"SKETCHBENCH_THREADS", "many", `usage: SKETCHBENCH_THREADS is "many", want a number of at least 1`},
+		{"SKETCHBENCH_THREADS", "0", `usage: SKETCHBENCH_THREADS is "0", want a number of at least 1`},
+		{"SKETCHBENCH_DEVICE", "cuda", `usage: device "cuda", want auto or cpu`},
+	} {
+		err := run(context.Background(), []string{"version"}, streams{nil, io.Discard, io.Discard},
+			func(name string) string { return map[string]string{c.name: c.value}[name] })
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s=%s: %v, want %s", c.name, c.value, err, c.want)
+		}
+	}
+}
+
+// TestPlainProgress prints a line when a step begins and every five seconds.
+func TestPlainProgress(t *testing.T) {
+	var w strings.Builder
+	p := &plainLines{w: &w}
+	for _, e := range []runner.Event{
+		{Case: "a", Index: 1, Of: 2, Step: "approx"},
+		{Case: "a", Index: 1, Of: 2, Step: "approx", Done: 1, Total: 9, Elapsed: 2 * time.Second},
+		{Case: "a", Index: 1, Of: 2, Step: "approx", Done: 5, Total: 9, Elapsed: 5 * time.Second, Left: 70 * time.Second},
+		{Case: "b", Index: 2, Of: 2, Step: "approx", Elapsed: 6 * time.Second, Left: 2 * time.Hour},
+		{Case: "b", Index: 2, Of: 2, Step: "latency", Elapsed: 7 * time.Second, Block: 1, Blocks: 6},
+		{Case: "a", Index: 1, Of: 2, Step: "latency", Elapsed: 8 * time.Second, Block: 1, Blocks: 6},
+		{Case: "a", Index: 1, Of: 2, Step: "latency", Elapsed: 9 * time.Second, Block: 2, Blocks: 6},
+	} {
+		p.event(e)
+	}
+	const want = `[1/2] a: approx; 0:00 so far
+[1/2] a: approx 5/9; 0:05 so far, about 1:10 left
+[2/2] b: approx; 0:06 so far, about 2:00:00 left
+[block 1/6] b: latency; 0:07 so far
+[block 2/6] a: latency; 0:09 so far
+`
+	if w.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", w.String(), want)
+	}
+}
+
+// TestBar draws and closes; what it looks like is mpb's.
+func TestBar(t *testing.T) {
+	var w bytes.Buffer
+	b := newBar(&w)
+	b.event(runner.Event{Case: "a", Index: 1, Of: 2, Step: "approx", Elapsed: time.Second, Left: time.Second})
+	time.Sleep(500 * time.Millisecond)
+	b.event(runner.Event{Case: "a", Index: 1, Of: 2, Step: "approx", Elapsed: 2 * time.Second})
+	b.close()
+	if !strings.Contains(w.String(), "[1/2] a: approx") {
+		t.Errorf("drew %q", w.String())
+	}
+}
+
+func TestCommandLine(t *testing.T) {
+	a := &app{args: []string{"run", "my file.yaml", "--cases", "int4*", "it's"}}
+	if got, want := a.commandLine(), `sketchbench run 'my file.yaml' --cases 'int4*' 'it'\''s'`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

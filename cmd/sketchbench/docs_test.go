@@ -1,0 +1,80 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// documents are the README, the pages below docs and the package comment.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	docs := map[string]string{"main.go": string(read(t, filepath.Join(moduleRoot, "cmd/sketchbench/main.go")))}
+	paths, err := filepath.Glob(filepath.Join(moduleRoot, "docs/*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range append(paths, filepath.Join(moduleRoot, "README.md")) {
+		docs[filepath.Base(p)] = string(read(t, p))
+	}
+	return docs
+}
+
+// TestDocumentedCommands parses every command line that the documents show:
+// the command is there, and so are its flags and arguments.
+func TestDocumentedCommands(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^(?://\t|\s*)(?:bin/)?sketchbench ([a-z][^\n]*)$`)
+	found := 0
+	for name, text := range documents(t) {
+		for _, m := range line.FindAllStringSubmatch(text, -1) {
+			words, _, _ := strings.Cut(m[1], " #")
+			root := newRoot(nil, streams{}, os.Getenv)
+			cmd, rest, err := root.Find(strings.Fields(words))
+			if err == nil {
+				err = cmd.ParseFlags(rest)
+			}
+			if err == nil {
+				err = cmd.ValidateArgs(cmd.Flags().Args())
+			}
+			if err != nil || cmd == root {
+				t.Errorf("%s: %s: %v", name, words, err)
+			}
+			found++
+		}
+	}
+	if found < 4 {
+		t.Errorf("%d command lines found; has the form of the documents changed?", found)
+	}
+}
+
+// TestDocumentedScenarios plans every whole scenario on the demo model that
+// the documents show. Where the text goes on with what plan says of it, that
+// is compared.
+func TestDocumentedScenarios(t *testing.T) {
+	block := regexp.MustCompile("(?s)```yaml\n(.*?)```\n(\n`sketchbench plan (\\S+)` says\n\n```\n(.*?)```)?")
+	found := 0
+	for name, text := range documents(t) {
+		for _, m := range block.FindAllStringSubmatch(text, -1) {
+			if !strings.HasPrefix(m[1], "name:") || !strings.Contains(m[1], "model: demo") {
+				continue
+			}
+			found++
+			dir := t.TempDir()
+			file := "x.yaml"
+			if m[3] != "" {
+				file = m[3]
+			}
+			write(t, filepath.Join(dir, file), []byte(m[1]))
+			t.Chdir(dir)
+			o := command(dir, nil, "plan", file)
+			if o.stderr != m[4] {
+				t.Errorf("%s: plan says\n%s\nwant\n%s", name, o.stderr, m[4])
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("%d scenarios found; has the form of the documents changed?", found)
+	}
+}
