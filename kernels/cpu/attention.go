@@ -52,57 +52,77 @@ func (d *Device) attendOne(g heads, y, q, k, v []float32, h, i int) {
 	at := (i*g.n + h) * g.dim
 	query, out := q[at:at+g.dim], y[at:at+g.dim]
 	kvWidth, kvAt := g.kv*g.dim, h/(g.n/g.kv)*g.dim
-	scale := float32(1 / math.Sqrt(float64(g.dim)))
+	root := float32(1 / math.Sqrt(float64(g.dim)))
 	for j := range p {
 		key := k[j*kvWidth+kvAt:]
-		p[j] = d.leaf.dot(query, key[:g.dim]) * scale
+		p[j] = d.leaf.dot(query, key[:g.dim]) * root
 	}
-	softmax(p)
+	inv := d.exponentials(p)
 	clear(out)
 	for j, a := range p {
 		value := v[j*kvWidth+kvAt:]
 		d.leaf.axpy(out, a, value[:g.dim])
 	}
+	scale(out, inv)
 }
 
 // queryTile is the number of queries whose scores attendTile holds at a time.
 const queryTile = 64
 
 // attendTile computes head h of queries [i0,i1) with two products: scores
-// S = Q·Kᵀ/√headDim over the positions that the last query sees, softmax of
-// each row over those that its query sees, zero for the others, and Y = S·V.
+// S = Q·Kᵀ/√headDim over the positions that the last query sees, exponentials
+// of each row over those that its query sees, zero for the others, and
+// Y = S·V, each row divided by the sum of its exponentials.
 func (d *Device) attendTile(g heads, y, q, k, v []float32, h, i0, i1 int) {
 	m, n := i1-i0, g.pos+i1
 	s := scratch(m * n)
 	defer release(s)
 	width, at := g.n*g.dim, (i0*g.n+h)*g.dim
 	kvWidth, kvAt := g.kv*g.dim, h/(g.n/g.kv)*g.dim
-	scale := float32(1 / math.Sqrt(float64(g.dim)))
-	d.one.Gemm(false, true, m, n, g.dim, scale, q[at:], width, k[kvAt:], kvWidth, 0, *s, n)
+	root := float32(1 / math.Sqrt(float64(g.dim)))
+	d.one.Gemm(false, true, m, n, g.dim, root, q[at:], width, k[kvAt:], kvWidth, 0, *s, n)
+	var inv [queryTile]float32
 	for i := range m {
 		row := (*s)[i*n : (i+1)*n]
 		seen := g.pos + i0 + i + 1
-		softmax(row[:seen])
+		inv[i] = d.exponentials(row[:seen])
 		clear(row[seen:])
 	}
 	d.one.Gemm(false, false, m, g.dim, n, 1, *s, n, v[kvAt:], kvWidth, 0, y[at:], width)
+	for i := range m {
+		scale(y[at+i*width:][:g.dim], inv[i])
+	}
 }
 
-// softmax replaces p by e^p/Σe^p, the largest value subtracted first. The sum
-// is float64.
-func softmax(p []float32) {
+// exponentials replaces p by e^(p-max p) and returns the reciprocal of the
+// sum, which is float64. The vector loops do the whole registers.
+func (d *Device) exponentials(p []float32) float32 {
+	whole := 0
+	if d.leaf.lanes > 0 {
+		whole = len(p) / d.leaf.lanes * d.leaf.lanes
+	}
 	top := p[0]
-	for _, v := range p[1:] {
+	if whole > 0 {
+		top = d.leaf.maxOf(&p[0], whole)
+	}
+	for _, v := range p[whole:] {
 		top = max(top, v)
 	}
 	var sum float64
-	for i, v := range p {
+	if whole > 0 {
+		sum = d.leaf.expSum(&p[0], whole, top)
+	}
+	for i, v := range p[whole:] {
 		e := exp32(v - top)
-		p[i] = e
+		p[whole+i] = e
 		sum += float64(e)
 	}
-	inv := float32(1 / sum)
-	for i := range p {
-		p[i] *= inv
+	return float32(1 / sum)
+}
+
+// scale multiplies y by a.
+func scale(y []float32, a float32) {
+	for i := range y {
+		y[i] *= a
 	}
 }

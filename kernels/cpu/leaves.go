@@ -7,6 +7,12 @@ import "github.com/sketchbench/sketchbench/kernels/gemm"
 type leaves struct {
 	dot  func(x, y []float32) float32
 	axpy func(y []float32, a float32, x []float32)
+	// lanes is the number of values that maxOf, expSum and siluMul take at a
+	// time; 0 where the portable loops do it all.
+	lanes   int
+	maxOf   func(x *float32, n int) float32
+	expSum  func(x *float32, n int, top float32) float64
+	siluMul func(y, gate, up *float32, n int)
 	// dense multiplies a row of a Dense matrix by x, by type of the row.
 	dense map[string]func(w *byte, x []float32) float32
 	// grid and codebook hold kernels by width of a code, widest vectors first.

@@ -20,6 +20,7 @@ var (
 var leavesAVX2 = leaves{
 	dot:   func(x, y []float32) float32 { return dotF32AVX2(first32(y[:len(x)]), x) },
 	axpy:  func(y []float32, a float32, x []float32) { axpyAVX2(y[:len(x)], a, x) },
+	lanes: 8, maxOf: maxAVX2, expSum: expSumAVX2, siluMul: siluMulAVX2,
 	dense: map[string]func(w *byte, x []float32) float32{"F32": dotF32AVX2, "F16": dotF16AVX2, "BF16": dotBF16AVX2},
 	grid: [9][]gridKernel{
 		2: {{lanes: 8, row: gridRow2AVX2}},
@@ -40,6 +41,7 @@ var leavesAVX2 = leaves{
 var leavesAVX512 = leaves{
 	dot:   func(x, y []float32) float32 { return dotF32AVX512(first32(y[:len(x)]), x) },
 	axpy:  func(y []float32, a float32, x []float32) { axpyAVX512(y[:len(x)], a, x) },
+	lanes: 16, maxOf: maxAVX512, expSum: expSumAVX512, siluMul: siluMulAVX512,
 	dense: map[string]func(w *byte, x []float32) float32{"F32": dotF32AVX512, "F16": dotF16AVX512, "BF16": dotBF16AVX512},
 	grid: [9][]gridKernel{
 		2: {{lanes: 16, row: gridRow2AVX512}, {lanes: 8, row: gridRow2AVX2}},

@@ -12,6 +12,11 @@ func (d *Device) SwiGLU(y, gate, up kernels.Buffer, n int) {
 	ys, gs, us := first(y, n), first(gate, n), first(up, n)
 	// An exponential and a division take as long as some 16 multiply-adds.
 	d.parallel(n, elementsPerPiece, 16*n, func(i, j int) {
+		if l := d.leaf.lanes; l > 0 && j-i >= l {
+			n := (j - i) / l * l
+			d.leaf.siluMul(&ys[i], &gs[i], &us[i], n)
+			i += n
+		}
 		for ; i < j; i++ {
 			ys[i] = silu(gs[i]) * us[i]
 		}

@@ -5,6 +5,7 @@ package main
 //go:generate go run . -family dense -out ../dense_amd64.s -stubs ../dense_amd64.go -pkg cpu
 //go:generate go run . -family grid -out ../grid_amd64.s -stubs ../grid_amd64.go -pkg cpu
 //go:generate go run . -family codebook -out ../codebook_amd64.s -stubs ../codebook_amd64.go -pkg cpu
+//go:generate go run . -family exp -out ../exp_amd64.s -stubs ../exp_amd64.go -pkg cpu
 
 import (
 	"flag"
@@ -16,7 +17,7 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "kernels to write: dense, grid or codebook")
+	family := flag.String("family", "", "kernels to write: dense, grid, codebook or exp")
 	flag.Parse()
 	ConstraintExpr("!noasm")
 	for _, v := range []vector{avx2, avx512} {
@@ -27,8 +28,10 @@ func main() {
 			gridKernels(v)
 		case "codebook":
 			codebookKernels(v)
+		case "exp":
+			exponentials(v)
 		default:
-			log.Fatalf("family %q, want dense, grid or codebook", *family)
+			log.Fatalf("family %q, want dense, grid, codebook or exp", *family)
 		}
 	}
 	Generate()
