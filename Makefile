@@ -54,12 +54,11 @@ fmt: ## format the Go files
 
 .PHONY: golden
 golden: ## rewrite the golden files of the tests; review the difference
-	$(GO) test ./cmd/... ./results/... -update
+	$(GO) test ./cmd/sketchbench ./results/table -update
 
 .PHONY: asm
 asm: ## regenerate the assembly of the kernels (fetches avo)
-	$(GO) -C kernels/gemm/_gen generate ./...
-	$(GO) -C kernels/cpu/_gen generate ./...
+	$(GO) generate ./kernels/gemm ./kernels/cpu
 
 .PHONY: tables
 tables: build ## remake the README's table from the committed records
