@@ -123,7 +123,7 @@ func (b *builder) columns() []column {
 	add(has["approx"], "output_error", "rel. output error", "1", Quality, number(func(r summary.Row) summary.Estimate { return r.OutputError }, 1))
 	add(has["perplexity"], "perplexity", "perplexity [95 %]", "1", Quality, b.perplexity)
 	add(has["perplexity"], "perplexity_ratio", "ratio to "+b.baseline()+" [95 %], paired", "1", Quality,
-		number(func(r summary.Row) summary.Estimate { return r.Ratio.Estimate }, 1))
+		b.perplexityRatio)
 	for k, item := range b.g.TTFT {
 		at := fmt.Sprintf("_%d", summary.ItemTokens(item))
 		add(true, "ttft"+at, fmt.Sprintf("TTFT (ms) at %d", summary.ItemTokens(item)), "ms", SizeSpeed,
@@ -213,6 +213,17 @@ func (b *builder) perplexity(r summary.Row) Cell {
 				"the relative error is near 1 and nearly half of the signs are wrong; its quality has to come from fine-tuning. A result, not a failure."
 		}
 		c.Notes = append(c.Notes, b.note(text))
+	}
+	return c
+}
+
+// perplexityRatio returns the cell of the ratio to the baseline; one that is
+// significantly better is not left without a word.
+func (b *builder) perplexityRatio(r summary.Row) Cell {
+	c := b.number(r.Ratio.Estimate, 1)
+	if c.Significant && *c.Value < 1 {
+		c.Notes = append(c.Notes, b.note("predicts this text better than "+b.baseline()+", beyond the noise of its windows. No gain of quality follows: a change of the weights also changes how "+
+			"sharp the predictions are, and one that blunts them helps a model on text unlike its training text. Score it on text like that as well."))
 	}
 	return c
 }

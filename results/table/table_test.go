@@ -195,6 +195,36 @@ func TestAllFailed(t *testing.T) {
 	}
 }
 
+// TestBetterThanBaseline: a row whose windows all score better carries the
+// mark and a word of caution; its mirror image carries the mark alone.
+func TestBetterThanBaseline(t *testing.T) {
+	for _, c := range []struct {
+		step float64 // nat per token
+		want bool
+	}{{-0.02, true}, {0.02, false}} {
+		m := &maker{scenario: "x"}
+		m.start("r", "h")
+		for _, s := range []subject{dense, broken} {
+			m.caseLine(s)
+			for w := range 12 {
+				nll := 400 + 10*float64(w%5)
+				if s.label == broken.label {
+					nll += 100 * c.step * (1 + 0.1*float64(w%3))
+				}
+				m.value(s, "perplexity", "p", "nll", "", nll, 100, w, 0)
+			}
+			m.done(s, "perplexity", "p", 12)
+		}
+		var b bytes.Buffer
+		if err := table.Text(&b, build(t, m.recs, "dense"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(b.String(), "No gain of quality follows"); got != c.want || !strings.Contains(b.String(), "] *") {
+			t.Errorf("step %v: told %v, want %v, in\n%s", c.step, got, c.want, &b)
+		}
+	}
+}
+
 func TestDigits(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		// Half-widths 19.7, 0.014, 0.055, 450, 1e-9.
