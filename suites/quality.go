@@ -151,6 +151,7 @@ func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 	}
 	w := mustWindows(s.Env, c, a.text())
 	m := approxRun{s: s, specs: specs, outputs: map[string]approx.Distance{}, base: s.Env.Model.Weights()}
+	defer s.CloseEngines() // of the base, nobody else needs the memory
 	steps, done := len(order)+len(w.Windows), 0
 	step := func() { done++; out.Progress(done, steps) }
 	for i, win := range w.Windows {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/compress/int4"
 	"github.com/sketchbench/sketchbench/internal/demo"
 	"github.com/sketchbench/sketchbench/internal/engine"
 	"github.com/sketchbench/sketchbench/internal/sharedtest"
@@ -74,7 +75,7 @@ func checkPerplexity(t *testing.T, e *subject.Env, text scenarios.Corpus, want [
 	if few >= len(want) || os.Getenv(envAllWindows) != "" {
 		o.Windows = 0
 	}
-	s := openCase(t, e, "dense")
+	s := openCase(t, e, "dense", nil)
 	p := measure(t, "perplexity", c, s, o)
 	n := 0
 	var sum float64
@@ -121,19 +122,7 @@ func TestPerplexityDemo(t *testing.T) {
 // TestPerplexityStories scores the start of WikiText-2's test text with three
 // small trained models.
 func TestPerplexityStories(t *testing.T) {
-	text, err := os.ReadFile(sharedtest.Dir(t, "data", "wikitext-2-raw", "wiki.test.raw"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The reference's text: 60,000 bytes cut back to the last newline.
-	text = text[:bytes.LastIndexByte(text[:60000], '\n')+1]
-	if len(text) != 59453 {
-		t.Fatalf("text of %d bytes, want 59453", len(text))
-	}
-	path := filepath.Join(t.TempDir(), "start.raw")
-	if err := os.WriteFile(path, text, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	path := wikiStart(t)
 	for _, m := range []struct{ name, length string }{{"stories260K", "256"}, {"aidreams260K", "128"}, {"llama2xs-280K", "256"}} {
 		t.Run(m.name, func(t *testing.T) {
 			e := newEnv(t, sharedtest.Dir(t, "data", m.name, "hf"))
@@ -144,6 +133,73 @@ func TestPerplexityStories(t *testing.T) {
 				checkPerplexity(t, e, scenarios.Corpus{File: path}, want[recipe], totals[recipe], 8)
 			}
 		})
+	}
+}
+
+// wikiStart is a file of the reference's text: the first 60,000 bytes of
+// WikiText-2's test text, cut back to the last newline.
+func wikiStart(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(sharedtest.Dir(t, "data", "wikitext-2-raw", "wiki.test.raw"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = text[:bytes.LastIndexByte(text[:60000], '\n')+1]
+	if len(text) != 59453 {
+		t.Fatalf("text of %d bytes, want 59453", len(text))
+	}
+	path := filepath.Join(t.TempDir(), "start.raw")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestPerplexityInt4 compresses stories260K to 4 and 3 bits, a group for each
+// row, and scores it. The reference did the same in transformers with scales
+// in float32. Ours are rounded to 16 bits, which shifts a weight against its
+// grid by up to 15·2⁻¹² of a step and so rounds up to 0.4 % of the codes the
+// other way. That is a change of √(0.004/(1/12)) = 0.2 of the error in the
+// weights: the loss in nll must agree within a fifth.
+func TestPerplexityInt4(t *testing.T) {
+	const windows = 8
+	path := wikiStart(t)
+	e := newEnv(t, sharedtest.Dir(t, "data", "stories260K", "hf"))
+	f, err := os.Open(sharedtest.Dir(t, "reference", "stories", "stories260K", "paired.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := map[int][2]float64{} // by bits: base and compressed, sums over the windows
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var r struct {
+			Bits, Window int
+			Base         float64 `json:"nll_base"`
+			Other        float64 `json:"nll_other"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		if sum := want[r.Bits]; r.Window < windows {
+			want[r.Bits] = [2]float64{sum[0] + r.Base, sum[1] + r.Other}
+		}
+	}
+	for bits, w := range want {
+		s := openCase(t, e, "int4", func(o any) { *o.(*int4.Options) = int4.Options{Bits: bits} })
+		o := &perplexityOptions{Recipe: "gptq-256", Corpus: scenarios.Corpus{File: path}, Windows: windows}
+		var got float64
+		for _, r := range measure(t, "perplexity", &Context{Env: e}, s, o).records {
+			if r.Metric == "nll" {
+				got += r.Value
+			}
+		}
+		t.Logf("%d bits: %.4f nats, want %.4f, base %.4f", bits, got, w[1], w[0])
+		if loss := w[1] - w[0]; !(math.Abs(got-w[1]) <= loss/5) {
+			t.Errorf("%d bits: %v nats, want %v ± %.2g", bits, got, w[1], loss/5)
+		}
+	}
+	if len(want) != 2 {
+		t.Errorf("reference has %d widths, want 2", len(want))
 	}
 }
 
@@ -182,7 +238,7 @@ func TestApprox(t *testing.T) {
 	e := newEnv(t, demo.Model)
 	c := &Context{Env: e, Calibrations: []*subject.Calibration{calibration()}}
 	o := &approxOptions{Recipe: "gptq-48", Corpus: scenarios.Corpus{Name: "demo"}, Windows: 2, Hessian: true}
-	s := openCase(t, e, "int4", up)
+	s := openCase(t, e, "int4", nil, up)
 	p := measure(t, "approx", c, s, o)
 	byItem := map[string]map[string]results.Record{}
 	var order []string

@@ -32,14 +32,18 @@ func newEnv(t testing.TB, model string) *subject.Env {
 	return &subject.Env{Model: m, Device: dev, Gemm: cfg, Cache: stage.Cache{Dir: t.TempDir()}}
 }
 
-// openCase opens a case of a method with default options on some tensors.
-func openCase(t testing.TB, e *subject.Env, method string, only ...string) *subject.Subject {
+// openCase opens a case of a method on some tensors, or all; edit changes the
+// default options unless it is nil.
+func openCase(t testing.TB, e *subject.Env, method string, edit func(o any), only ...string) *subject.Subject {
 	t.Helper()
 	m, ok := subject.LookupMethod(method)
 	if !ok {
 		t.Fatalf("no method %s", method)
 	}
 	o := m.New()
+	if edit != nil {
+		edit(o)
+	}
 	c := &subject.Case{Label: method, Method: m, Options: o, Params: subject.Params(o), Only: only}
 	c.Params["tensors"] = strings.Join(only, " ")
 	if m.Moments != subject.NoMoments {

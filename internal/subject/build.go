@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -83,12 +84,25 @@ func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, e
 	return s, nil
 }
 
+// lean keeps garbage below a fifth of what is in use until the returned
+// function is called, which gives free memory back to the system. The matrices
+// of a wide layer are hundreds of megabytes: with the usual doubling they would
+// not fit beside what the last layer left.
+func lean() (done func()) {
+	percent := debug.SetGCPercent(20)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.FreeOSMemory()
+	}
+}
+
 // build calibrates and compresses into dir. Weights that are not finite are
 // named beforehand: behind the first of them calibration would only diverge.
 func (e *Env) build(ctx context.Context, s *Subject, dir string, progress Progress) error {
 	if err := engine.CheckFinite(e.Model.Config, e.Model.Weights()); err != nil {
 		return &StageError{StageLoad, err}
 	}
+	defer lean()()
 	c := s.Case
 	w, err := artefact.Create(dir, e.manifestHead(c))
 	if err != nil {
@@ -118,6 +132,7 @@ type builder struct {
 	out      *artefact.Writer
 	s        *Subject
 	progress Progress
+	wide     []float32 // the matrix in work
 }
 
 // linears compresses the covered linear layers and stores the others as they
@@ -210,7 +225,10 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compe
 	if !b.c.Covers(spec.Name) {
 		return nil, b.untouched(spec.Name)
 	}
-	w := make([]float32, spec.Out*spec.In)
+	if n := spec.Out * spec.In; cap(b.wide) < n {
+		b.wide = make([]float32, n)
+	}
+	w := b.wide[:spec.Out*spec.In]
 	base.Dequantize(w, 0, spec.Out)
 	m := Matrix{
 		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),

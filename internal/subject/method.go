@@ -24,7 +24,7 @@ const (
 // A Matrix is one linear layer as a method sees it.
 type Matrix struct {
 	Spec model.LinearSpec
-	W    []float32 // out×in; the method may overwrite it
+	W    []float32 // out×in; the method may overwrite it, and must not keep it
 	Gemm gemm.Config
 	Seed uint64 // of this matrix, from the case's seed and the tensor's name
 	// MeanSquare holds E[x²] of the inputs, for methods that ask for moments.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"unsafe"
 
 	"github.com/sketchbench/sketchbench/internal/calib"
 	"github.com/sketchbench/sketchbench/internal/model"
@@ -64,6 +65,7 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 		return dir, nil
 	}
 	dir, _, err := e.Cache.Do(ctx, "moments", e.MomentsKey(c), func(tmp string) error {
+		defer lean()()
 		windows, err := c.Windows(e.Model)
 		if err != nil {
 			return err
@@ -86,8 +88,11 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 // momentsTensor is the name of H in its file.
 const momentsTensor = "H"
 
+// writeMoments writes H, d×d, which must be nobody else's: it is turned into
+// its stored form in place, since a copy of a wide one is hundreds of
+// megabytes.
 func writeMoments(path string, d int, h []float32) error {
-	data := make([]byte, 4*len(h))
+	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(h))), 4*len(h))
 	for i, v := range h {
 		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
 	}
