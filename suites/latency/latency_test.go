@@ -16,8 +16,8 @@ type counter struct {
 	fail  int // call that fails; 0 none
 }
 
-func (c *counter) Start(_ context.Context, prompt []int) (int, error) {
-	return c.Next(nil, prompt[len(prompt)-1])
+func (c *counter) Start(ctx context.Context, prompt []int) (int, error) {
+	return c.Next(ctx, prompt[len(prompt)-1])
 }
 
 func (c *counter) Next(_ context.Context, token int) (int, error) {
