@@ -1,0 +1,255 @@
+package plan
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sketchbench/sketchbench/scenarios"
+)
+
+const text = `name: x
+model: demo
+baseline: dense
+methods:
+  - dense
+  - {name: int4, bits: [4, 3], group: 128}
+  - {name: svd, match: int4}
+  - {name: sketchtune, bits: 2, overrides: [{tensors: "*.q_proj.*", bits: 4}], except: ["*.down_proj.*"]}
+  - {name: ultrasketch, bits: 0.5, seeds: [1, 2]}
+  - {name: ultrasketch, bits: 0.5bpw, seeds: 2}
+calibration:
+  - {corpus: demo-calibration, sequences: 2, length: 64}
+  - {corpus: demo-calibration, sequences: 2, length: 64, seed: 1}
+suites:
+  - {name: approx, windows: 1}
+  - {name: perplexity, recipe: gptq-64, corpus: demo, windows: 2}
+  - {name: latency, prompt: 8, new: 2}
+`
+
+// load parses the scenario s, as in a file in an empty folder.
+func load(t *testing.T, s string) *scenarios.Scenario {
+	t.Helper()
+	sc, err := scenarios.Parse([]byte(s), "x.yaml", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sc
+}
+
+func mustMake(t *testing.T, s string, set Settings) *Plan {
+	t.Helper()
+	if set.Cache == "" {
+		set.Cache = t.TempDir()
+	}
+	p, err := Make(load(t, s), set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func labels(p *Plan) string {
+	var l []string
+	for _, c := range p.Cases {
+		l = append(l, c.Label)
+	}
+	return strings.Join(l, "\n")
+}
+
+// TestCases expands axes, targets, calibrations and seeds; the case that the
+// last entry repeats is there once.
+func TestCases(t *testing.T) {
+	p := mustMake(t, text, Settings{Threads: 1})
+	const want = `dense
+int4 bits=4 group=128
+int4 bits=3 group=128
+svd match=int4,bits=4,group=128
+svd match=int4,bits=3,group=128
+sketchtune bits=2 calibration=demo-calibration/2x64/0 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
+sketchtune bits=2 calibration=demo-calibration/2x64/1 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
+ultrasketch bits=0.5 seed=1 calibration=demo-calibration/2x64/0
+ultrasketch bits=0.5 seed=2 calibration=demo-calibration/2x64/0
+ultrasketch bits=0.5 seed=1 calibration=demo-calibration/2x64/1
+ultrasketch bits=0.5 seed=2 calibration=demo-calibration/2x64/1`
+	got := labels(p)
+	if sorted(got) != sorted(want) {
+		t.Errorf("cases\n%s\nwant\n%s", got, want)
+	}
+	ids := map[string]bool{}
+	for _, c := range p.Cases {
+		if ids[c.ID] || len(c.ID) != 12 || c.Hash[:12] != c.ID {
+			t.Errorf("%s: id %q of hash %q", c.Label, c.ID, c.Hash)
+		}
+		ids[c.ID] = true
+		if c.Baseline != (c.Label == "dense") {
+			t.Errorf("%s: baseline %v", c.Label, c.Baseline)
+		}
+	}
+	if p.Baseline != "dense" {
+		t.Errorf("baseline %q", p.Baseline)
+	}
+}
+
+func sorted(s string) string {
+	lines := strings.Split(s, "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// TestSelect takes patterns over labels, methods and ids, and shares that
+// together are all cases, each once.
+func TestSelect(t *testing.T) {
+	all := mustMake(t, text, Settings{Threads: 1})
+	for _, c := range []struct{ sel, want string }{
+		{"int4", "int4 bits=4 group=128\nint4 bits=3 group=128"},
+		{"int4 bits=3*", "int4 bits=3 group=128"},
+		{all.Cases[0].ID, "dense"},
+		{"d?nse", "dense"},
+		{"", labels(all)},
+	} {
+		p := mustMake(t, text, Settings{Threads: 1, Cases: c.sel})
+		if got := labels(p); got != c.want {
+			t.Errorf("--cases %q selects\n%s\nwant\n%s", c.sel, got, c.want)
+		}
+	}
+	var parts []string
+	for _, sel := range []string{"1/3", "2/3", "3/3"} {
+		parts = append(parts, labels(mustMake(t, text, Settings{Threads: 1, Cases: sel})))
+	}
+	if sorted(strings.Join(parts, "\n")) != sorted(labels(all)) {
+		t.Errorf("three shares are\n%s", strings.Join(parts, "\n--\n"))
+	}
+	for _, sel := range []string{"0/3", "4/3", "1/0", "-1/3", "none", "[x"} {
+		_, err := Make(load(t, text), Settings{Cache: t.TempDir(), Threads: 1, Cases: sel})
+		var f *scenarios.Faults
+		if !errors.As(err, &f) || !strings.Contains(err.Error(), "--cases: ") {
+			t.Errorf("--cases %q: %v, want a fault", sel, err)
+		}
+	}
+}
+
+// TestSettings lets flags win over the scenario.
+func TestSettings(t *testing.T) {
+	withThreads := text + "threads: 2\ndevice: cpu\n"
+	if n := mustMake(t, withThreads, Settings{}).Env.Gemm.Threads; n != 2 {
+		t.Errorf("%d threads, want the scenario's 2", n)
+	}
+	if n := mustMake(t, withThreads, Settings{Threads: 1}).Env.Gemm.Threads; n != 1 {
+		t.Errorf("%d threads, want the flag's 1", n)
+	}
+	if _, err := Make(load(t, withThreads), Settings{Cache: t.TempDir(), Device: "abacus"}); err == nil || !strings.Contains(err.Error(), `"abacus"`) {
+		t.Errorf("device abacus: %v", err)
+	}
+}
+
+// TestLock is the same whatever part of the scenario flags select, and
+// another once something that decides results changes.
+func TestLock(t *testing.T) {
+	whole := string(mustMake(t, text, Settings{Threads: 1}).Lock())
+	part := string(mustMake(t, text, Settings{Threads: 2, Cases: "int4", Suites: []string{"perplexity"}}).Lock())
+	if whole != part {
+		t.Errorf("the lock of a part differs:\n%s\nwhole:\n%s", part, whole)
+	}
+	other := string(mustMake(t, strings.Replace(text, "windows: 2", "windows: 3", 1), Settings{Threads: 1}).Lock())
+	if other == whole {
+		t.Error("the lock does not see a window more")
+	}
+	for _, w := range []string{"scenario: x\n", "model: \"demo@", "sha256: ", "{name: sketchtune, version: ", "case: \"int4 bits=3 group=128\""} {
+		if !strings.Contains(whole, w) {
+			t.Errorf("the lock lacks %q:\n%s", w, whole)
+		}
+	}
+}
+
+// TestSteps guesses no negative time, and knows what is cached.
+func TestSteps(t *testing.T) {
+	p := mustMake(t, text, Settings{Threads: 1})
+	seen := map[string]int{}
+	for _, s := range p.Steps() {
+		if s.Guess < 0 || s.Case < 0 || s.Case >= len(p.Cases) {
+			t.Errorf("step %+v", s)
+		}
+		if s.Suite == "" && s.Cached != (p.Cases[s.Case].Method.Name == "dense") {
+			t.Errorf("%s: cached %v in an empty cache", p.Cases[s.Case].Label, s.Cached)
+		}
+		seen[s.Suite]++
+	}
+	for _, name := range []string{"", "approx", "perplexity", "latency"} {
+		if seen[name] != len(p.Cases) {
+			t.Errorf("%d steps %q for %d cases", seen[name], name, len(p.Cases))
+		}
+	}
+}
+
+func TestCheckSpace(t *testing.T) {
+	p := mustMake(t, text, Settings{Threads: 1, Cases: "int4"})
+	dir := t.TempDir()
+	if err := p.CheckSpace(filepath.Join(dir, "new", "r.jsonl")); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "new", "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.Env.Cache.Dir = file
+	err := p.CheckSpace(dir)
+	for _, w := range []string{"the cache " + file, "--cache DIR", "the records file " + dir, "-o FILE"} {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("error %v lacks %q", err, w)
+		}
+	}
+}
+
+// TestField finds the field that a fault starts with.
+func TestField(t *testing.T) {
+	item := scenarios.Node{Pos: scenarios.Pos{Line: 4, Col: 9}, Kind: scenarios.Scalar, Text: "600"}
+	list := scenarios.Node{Pos: scenarios.Pos{Line: 4, Col: 5}, Kind: scenarios.List, Items: []scenarios.Node{{}, item}}
+	n := scenarios.Node{Kind: scenarios.Map, Fields: []scenarios.Field{{Key: "prompt", Value: list}}}
+	other := scenarios.Pos{Line: 1, Col: 1}
+	for _, c := range []struct {
+		fault, message string
+		pos            scenarios.Pos
+	}{
+		{"prompt: too long", "suites[0].prompt: too long", list.Pos},
+		{"prompt[1]: 600", "suites[0].prompt[1]: 600", item.Pos},
+		{"prompt[7]: 600", "suites[0].prompt[7]: 600", list.Pos},
+		{"new: 0", "suites[0].new: 0", other},
+		{"compresses nothing", "suites[0]: compresses nothing", other},
+		{"corpus x: nothing", "suites[0]: corpus x: nothing", other},
+	} {
+		err := errors.New(c.fault)
+		if got := fieldMessage("suites[0]", err); got != c.message {
+			t.Errorf("%q gives %q, want %q", c.fault, got, c.message)
+		}
+		if got := fieldPos(n, other, err); got != c.pos {
+			t.Errorf("%q is at %v, want %v", c.fault, got, c.pos)
+		}
+	}
+}
+
+// TestArtefactBytes is near what cases store: nothing for the model itself,
+// at least the codes for others, and less than the model.
+func TestArtefactBytes(t *testing.T) {
+	p := mustMake(t, text, Settings{Threads: 1})
+	var model int64
+	for _, f := range p.Env.Model.Sources {
+		model += f.Bytes
+	}
+	for i, c := range p.Cases {
+		n := p.ArtefactBytes(i)
+		if c.Method.Name == "dense" && n != 0 || c.Method.Name != "dense" && (n < model/10 || n > model) {
+			t.Errorf("%s: %d bytes beside a model of %d", c.Label, n, model)
+		}
+	}
+	if n := p.CacheBytes(); n < p.Env.Model.MomentsBytes() {
+		t.Errorf("the cache wants %d bytes, the moments alone %d", n, p.Env.Model.MomentsBytes())
+	}
+}
