@@ -106,10 +106,19 @@ func (p *progress) shareOf(done, total int) float64 {
 	}
 	share := min(max(float64(done)/float64(total), 0), 1)
 	if blocks := p.blocks(); blocks > 0 {
-		share = min((float64(p.block)+share)/float64(blocks), 1)
+		if p.block == 0 {
+			share *= firstBlock
+		} else {
+			share += firstBlock + float64(p.block) - 1
+		}
+		share = min(share/(firstBlock+float64(blocks)-1), 1)
 	}
 	return share
 }
+
+// firstBlock is how many later blocks the first one is counted as, since the
+// cases are warmed up in it.
+const firstBlock = 6
 
 // blocks is the number of blocks of the step in work, 0 for one that has none.
 func (p *progress) blocks() int {

@@ -92,6 +92,9 @@ func TestLeftBlocks(t *testing.T) {
 		for i := range 2 {
 			p.step(i, "latency", block)
 			tick(3 * time.Second)
+			if block == 0 {
+				tick(15 * time.Second) // of warm-up
+			}
 			p.at("latency", 1, 1)
 			if e := last(); e.Left >= before {
 				t.Errorf("block %d, case %d: %v left, %v before", block, i, e.Left, before)
@@ -105,7 +108,7 @@ func TestLeftBlocks(t *testing.T) {
 // TestLeftOdd survives guesses of nothing, totals of nothing, counts beyond
 // the total, and steps that will not come.
 func TestLeftOdd(t *testing.T) {
-	p, tick, last := clocked(t)
+	p, tick, _ := clocked(t)
 	for _, s := range p.steps {
 		s.guess = 0
 	}
@@ -117,7 +120,7 @@ func TestLeftOdd(t *testing.T) {
 		}
 		p.at("perplexity", d[0], d[1])
 	}
-	p, tick, last = clocked(t)
+	p, tick, last := clocked(t)
 	for _, s := range p.steps {
 		s.guess = 1 << 62
 	}
