@@ -78,7 +78,11 @@ func TestLatency(t *testing.T) {
 func TestMemory(t *testing.T) {
 	e := newEnv(t, demo.Model)
 	const up = "model.layers.0.mlp.up_proj.weight"
-	for _, method := range []string{"dense", "int4", "sketchtune", "svd", "ultrasketch"} {
+	methods := []string{"int4", "dense", "sketchtune", "svd", "ultrasketch"}
+	if testing.Short() {
+		methods = methods[:2]
+	}
+	for _, method := range methods {
 		s := openCase(t, e, method, nil, up)
 		var calls [][]string
 		e.Child = func(_ context.Context, args ...string) ([]byte, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime/debug"
 
 	"github.com/sketchbench/sketchbench/internal/engine"
 	"github.com/sketchbench/sketchbench/internal/model"
@@ -151,7 +152,12 @@ func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 	}
 	w := mustWindows(s.Env, c, a.text())
 	m := approxRun{s: s, specs: specs, outputs: map[string]approx.Distance{}, base: s.Env.Model.Weights()}
-	defer s.CloseEngines() // of the base, nobody else needs the memory
+	defer func() {
+		// Nobody else needs the base, and the second moments of a wide layer
+		// are hundreds of megabytes that the next suite shall not start on.
+		s.CloseEngines()
+		debug.FreeOSMemory()
+	}()
 	steps, done := len(order)+len(w.Windows), 0
 	step := func() { done++; out.Progress(done, steps) }
 	for i, win := range w.Windows {

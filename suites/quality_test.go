@@ -64,15 +64,23 @@ type scored struct {
 	Scored       int64
 }
 
+// few is the number of windows that are scored of many.
+func few(n int) int {
+	if testing.Short() {
+		return 1
+	}
+	return n
+}
+
 // checkPerplexity runs the suite on the uncompressed model and compares each
 // window's sum with transformers', 1e-5 relative (reference/README.md section
 // 2: float32 is at most 1.2e-6 from float64); the token stream and the counts
 // must be those of the whole text.
-func checkPerplexity(t *testing.T, e *subject.Env, text scenarios.Corpus, want []window, whole scored, few int) {
+func checkPerplexity(t *testing.T, e *subject.Env, text scenarios.Corpus, want []window, whole scored, windows int) {
 	t.Helper()
 	c := &Context{Env: e}
-	o := &perplexityOptions{Recipe: whole.Recipe, Corpus: text, Windows: few}
-	if few >= len(want) || os.Getenv(envAllWindows) != "" {
+	o := &perplexityOptions{Recipe: whole.Recipe, Corpus: text, Windows: windows}
+	if os.Getenv(envAllWindows) != "" {
 		o.Windows = 0
 	}
 	s := openCase(t, e, "dense", nil)
@@ -115,7 +123,7 @@ func TestPerplexityDemo(t *testing.T) {
 		{"bos-each-512", "c01b7e874ab87126ee4330a50e0dcfc92ccf247f4f4a96b725f96474098957f6", 19290, 37, 18907},
 		{"llamacpp-512h", "d0fb100444bd7efa4c86dba8131cc3f050f573c199f84e494d9179daed10667f", 18438, 36, 9180},
 	} {
-		checkPerplexity(t, e, scenarios.Corpus{Name: "demo"}, want[whole.Recipe], whole, 3)
+		checkPerplexity(t, e, scenarios.Corpus{Name: "demo"}, want[whole.Recipe], whole, few(3))
 	}
 }
 
@@ -130,7 +138,7 @@ func TestPerplexityStories(t *testing.T) {
 			want := readWindows(t, filepath.Join(dir, m.name, "windows.jsonl"))
 			totals := readTotals(t, filepath.Join(dir, "summary.json"), m.name)
 			for _, recipe := range []string{"gptq-" + m.length, "bos-each-" + m.length, "llamacpp-" + m.length + "h"} {
-				checkPerplexity(t, e, scenarios.Corpus{File: path}, want[recipe], totals[recipe], 8)
+				checkPerplexity(t, e, scenarios.Corpus{File: path}, want[recipe], totals[recipe], few(8))
 			}
 		})
 	}
@@ -234,6 +242,9 @@ func readTotals(t *testing.T, path, model string) map[string]scored {
 // the output error with that over what an observer of the uncompressed model
 // sees; layers left alone have none.
 func TestApprox(t *testing.T) {
+	if testing.Short() {
+		t.Skip("calibrates and measures the whole demo model")
+	}
 	const up = "model.layers.0.mlp.up_proj.weight"
 	e := newEnv(t, demo.Model)
 	c := &Context{Env: e, Calibrations: []*subject.Calibration{calibration()}}

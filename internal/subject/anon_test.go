@@ -21,7 +21,7 @@ import (
 
 const (
 	// envMemory, when not empty, runs TestAnonymousMemory on a model of 75
-	// million weights, which takes minutes.
+	// million weights, which takes 4 to 7 minutes.
 	envMemory = "SKETCHBENCH_MEMORY_TEST"
 	// envChild tells a child process of the test what to do.
 	envChild = "SKETCHBENCH_MEMORY_CHILD"

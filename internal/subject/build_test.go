@@ -244,6 +244,9 @@ func TestStages(t *testing.T) {
 
 // TestProgress: the last call of every stage tells that all is done.
 func TestProgress(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compresses with every method once more")
+	}
 	e := newEnv(t, tinyModel(t), 2)
 	for _, c := range compressing(t) {
 		last := map[Stage][2]int{}
