@@ -109,10 +109,14 @@ func cacheHealth(dir string) string {
 		return "not there yet; the first run makes it"
 	}
 	unfinished, _ := filepath.Glob(filepath.Join(dir, "*", "tmp-*"))
+	fresh, _ := filepath.Glob(filepath.Join(dir, "fresh-*"))
 	corrupt, _ := filepath.Glob(filepath.Join(dir, "*", "corrupt-*"))
 	s := fmt.Sprintf("%d entries, %s free", len(entries), free(dir))
 	if len(unfinished) > 0 {
 		s += fmt.Sprintf(", %d unfinished", len(unfinished))
+	}
+	if len(fresh) > 0 {
+		s += fmt.Sprintf(", %d of runs with --fresh (fresh-*, may be removed when no such run goes on)", len(fresh))
 	}
 	if len(corrupt) > 0 {
 		s += fmt.Sprintf(", %d damaged and set aside (corrupt-*, may be removed)", len(corrupt))

@@ -242,7 +242,7 @@ func readable(t *testing.T, dir string) {
 }
 
 // TestMended goes on after damage that a kill can do: a torn last line, and
-// unfinished work in the cache; and after an entry of the cache was lost.
+// unfinished work in the cache and beside the records.
 func TestMended(t *testing.T) {
 	dir := workplace(t)
 	want, _ := uninterrupted(t)
@@ -255,6 +255,7 @@ func TestMended(t *testing.T) {
 	half := bytes.Join(lines[:len(lines)/2], nil)
 	torn := append(half, lines[len(lines)/2][:20]...)
 	write(t, recordsIn(dir), torn)
+	write(t, recordsIn(dir)+".tmp-1", torn[:50]) // killed while the file was mended
 	entries, _ := filepath.Glob(filepath.Join(dir, "cache/artefacts/*/value"))
 	if len(entries) == 0 {
 		t.Fatal("no artefacts")
@@ -316,6 +317,27 @@ func TestSignals(t *testing.T) {
 	}
 	want, _ := uninterrupted(t)
 	sameRecords(t, canonical(t, recordsIn(dir)), want)
+}
+
+// TestCacheFull has no room for a compressed model: that case fails, by path,
+// the uncompressed one is measured, and nothing unfinished is left.
+func TestCacheFull(t *testing.T) {
+	dir := workplace(t)
+	write(t, filepath.Join(dir, "two.yaml"), []byte(`name: two
+model: m
+baseline: dense
+methods: [dense, {name: int4, bits: 4, group: 32}]
+suites: [{name: perplexity, recipe: gptq-32, corpus: demo, windows: 6}]
+`))
+	o := runProcess(t, dir, []string{fileSizeLimit + "=60000"}, "run", "two.yaml", "--progress", "none")
+	if o.code != exitFailed || !strings.Contains(o.lastLine(), "1 part failed, 1 of 2 cases complete") {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	const want = "int4 bits=4 group=32 failed in compress (resource): "
+	if !strings.Contains(o.stdout, want) || !strings.Contains(o.stdout, "file too large") {
+		t.Errorf("the table does not say %q:\n%s", want, o.stdout)
+	}
+	noLeftovers(t, dir)
 }
 
 // TestDiskFull fills the disk while records are written, by a limit on the

@@ -180,10 +180,13 @@ func classify(err error) results.Class {
 	switch {
 	case errors.Is(err, subject.ErrDiverged):
 		return results.ClassDiverged
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.ENOMEM), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return results.ClassResource
 	case errors.As(err, &exit):
 		return results.ClassCrash
+	}
+	for _, scarce := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, syscall.ENOMEM, fs.ErrPermission} {
+		if errors.Is(err, scarce) {
+			return results.ClassResource
+		}
 	}
 	return results.ClassInput
 }
