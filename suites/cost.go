@@ -117,17 +117,12 @@ func runLatency(ctx context.Context, c *Context, s *subject.Subject, o any, out 
 }
 
 func emitRun(out Out, r latency.Run, prompt, run, n int) error {
-	first := results.Record{Metric: "ttft", Item: fmt.Sprintf("b1,ctx%d", prompt), Value: r.TTFT.Seconds(), Sample: run, Block: out.Block}
-	if err := out.Emit(first); err != nil {
-		return err
-	}
+	lines := []results.Record{{Metric: "ttft", Item: fmt.Sprintf("b1,ctx%d", prompt), Value: r.TTFT.Seconds(), Sample: run, Block: out.Block}}
 	for j, d := range r.ITL {
-		rec := results.Record{Metric: "itl", Item: fmt.Sprintf("b1,d%d", prompt), Value: d.Seconds(), Sample: run*(n-1) + j, Block: out.Block}
-		if err := out.Emit(rec); err != nil {
-			return err
-		}
+		lines = append(lines, results.Record{
+			Metric: "itl", Item: fmt.Sprintf("b1,d%d", prompt), Value: d.Seconds(), Sample: run*(n-1) + j, Block: out.Block})
 	}
-	return nil
+	return out.emit(lines...)
 }
 
 // memoryOptions are the fields of the suite in a scenario.
@@ -185,13 +180,11 @@ func runMemory(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 		if err != nil {
 			return err
 		}
-		for _, v := range []struct {
-			name  string
-			value int64
-		}{{"peak_anon", p.Anon}, {"vmhwm", p.VmHWM}} {
-			if err := out.Emit(results.Record{Metric: v.name, Value: float64(v.value), Sample: run}); err != nil {
-				return err
-			}
+		err = out.emit(
+			results.Record{Metric: "peak_anon", Value: float64(p.Anon), Sample: run},
+			results.Record{Metric: "vmhwm", Value: float64(p.VmHWM), Sample: run})
+		if err != nil {
+			return err
 		}
 		out.Progress(run+1, m.Runs)
 	}
@@ -200,22 +193,18 @@ func runMemory(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 
 // emitLedger writes what the tensors of one class store, and for what.
 func emitLedger(out Out, e subject.LedgerEntry) error {
+	weights := float64(e.Weights)
 	lines := []results.Record{
-		{Metric: "stored_bytes", Item: e.Class, Value: float64(e.StoredBytes)},
-		{Metric: "nominal_bits", Item: e.Class, Value: e.NominalBits},
+		{Metric: "stored_bytes", Item: e.Class, Value: float64(e.StoredBytes), Weight: weights},
+		{Metric: "nominal_bits", Item: e.Class, Value: e.NominalBits, Weight: weights},
 	}
 	for _, part := range results.PartClasses() {
 		if n := e.Parts[part]; n > 0 {
-			lines = append(lines, results.Record{Metric: "part_bytes", Item: results.PartItem(e.Class, part), Value: float64(n)})
+			lines = append(lines, results.Record{
+				Metric: "part_bytes", Item: results.PartItem(e.Class, part), Value: float64(n), Weight: weights})
 		}
 	}
-	for _, r := range lines {
-		r.Weight = float64(e.Weights)
-		if err := out.Emit(r); err != nil {
-			return err
-		}
-	}
-	return nil
+	return out.emit(lines...)
 }
 
 // ChildCommand is the hidden command that measures a process's own memory.

@@ -39,18 +39,18 @@ var perplexitySuite = Suite{
 		return &Scored{p.Recipe, p.Corpus}
 	},
 	Recipe: func(c *Context, o any) Recipe {
-		w := mustWindows(c.Env, c, text(*o.(*perplexityOptions)))
+		w := mustWindows(c, text(*o.(*perplexityOptions)))
 		return recipe(c, w, recipeWords(w))
 	},
 	Cost: func(c *Context, o any) Cost {
-		return Cost{Tokens: mustWindows(c.Env, c, text(*o.(*perplexityOptions))).Tokens()}
+		return Cost{Tokens: mustWindows(c, text(*o.(*perplexityOptions))).Tokens()}
 	},
 	Run: runPerplexity,
 }
 
 // mustWindows returns windows that Prepare has cut before.
-func mustWindows(env *subject.Env, c *Context, t text) *subject.Windows {
-	w, err := env.Windows(t.Recipe, c.corpusRef(t.Corpus), t.Windows)
+func mustWindows(c *Context, t text) *subject.Windows {
+	w, err := c.Env.Windows(t.Recipe, c.corpusRef(t.Corpus), t.Windows)
 	if err != nil {
 		panic(err) // Prepare refused it
 	}
@@ -58,7 +58,7 @@ func mustWindows(env *subject.Env, c *Context, t text) *subject.Windows {
 }
 
 func runPerplexity(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error {
-	w := mustWindows(s.Env, c, text(*o.(*perplexityOptions)))
+	w := mustWindows(c, text(*o.(*perplexityOptions)))
 	e, err := s.Engine(w.Longest())
 	if err != nil {
 		return err
@@ -71,14 +71,12 @@ func runPerplexity(ctx context.Context, c *Context, s *subject.Subject, o any, o
 		if err != nil {
 			return fmt.Errorf("window %d: %w", i, err)
 		}
-		for _, m := range []struct {
-			name  string
-			value float64
-		}{{"nll", score.NLL}, {"nll_sq", score.NLLSq}} {
-			rec := results.Record{Metric: m.name, Value: m.value, Weight: float64(score.Targets), Sample: i}
-			if err := out.Emit(rec); err != nil {
-				return err
-			}
+		targets := float64(score.Targets)
+		err = out.emit(
+			results.Record{Metric: "nll", Value: score.NLL, Weight: targets, Sample: i},
+			results.Record{Metric: "nll_sq", Value: score.NLLSq, Weight: targets, Sample: i})
+		if err != nil {
+			return err
 		}
 		out.Progress(i+1, len(w.Windows))
 	}
@@ -99,7 +97,7 @@ var approxSuite = Suite{
 	Prepare: prepareApprox,
 	Recipe: func(c *Context, o any) Recipe {
 		a := o.(*approxOptions)
-		w := mustWindows(c.Env, c, a.text())
+		w := mustWindows(c, a.text())
 		r := recipe(c, w, fmt.Sprintf("output errors on the uncompressed model's inputs in the first %d windows of recipe %s", len(w.Windows), w.Recipe))
 		r.Identity = maps.Clone(r.Identity)
 		r.Identity["hessian"] = a.Hessian && c.Calibration() != nil
@@ -109,7 +107,7 @@ var approxSuite = Suite{
 		return r
 	},
 	Cost: func(c *Context, o any) Cost {
-		return Cost{Tokens: 3 * mustWindows(c.Env, c, o.(*approxOptions).text()).Tokens()}
+		return Cost{Tokens: 3 * mustWindows(c, o.(*approxOptions).text()).Tokens()}
 	},
 	Run: runApprox,
 }
@@ -150,7 +148,7 @@ func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 			order = append(order, spec)
 		}
 	}
-	w := mustWindows(s.Env, c, a.text())
+	w := mustWindows(c, a.text())
 	m := approxRun{s: s, specs: specs, outputs: map[string]approx.Distance{}, base: s.Env.Model.Weights()}
 	defer func() {
 		// Nobody else needs the base, and the second moments of a wide layer
@@ -242,15 +240,9 @@ func (m *approxRun) emit(ctx context.Context, c *Context, a *approxOptions, spec
 	}
 	weights := float64(spec.Out) * float64(spec.In)
 	pair := func(prefix string, d approx.Distance, weight float64) error {
-		for _, v := range []struct {
-			name  string
-			value float64
-		}{{prefix + "_err_sq", d.ErrSq}, {prefix + "_ref_sq", d.RefSq}} {
-			if err := out.Emit(results.Record{Metric: v.name, Item: spec.Name, Value: v.value, Weight: weight}); err != nil {
-				return err
-			}
-		}
-		return nil
+		return out.emit(
+			results.Record{Metric: prefix + "_err_sq", Item: spec.Name, Value: d.ErrSq, Weight: weight},
+			results.Record{Metric: prefix + "_ref_sq", Item: spec.Name, Value: d.RefSq, Weight: weight})
 	}
 	d, err := approx.Weights(w, what)
 	if err != nil {

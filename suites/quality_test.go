@@ -322,8 +322,8 @@ func directErrors(t *testing.T, s *subject.Subject, c *Context, name string, o *
 		want["weight_err_sq"] += float64(d[i]) * float64(d[i])
 		want["weight_ref_sq"] += float64(w[i]) * float64(w[i])
 	}
-	held := squares(t, e, mustWindows(e, c, o.text()).Windows[0].Tokens, name, d, w)
-	more := squares(t, e, mustWindows(e, c, o.text()).Windows[1].Tokens, name, d, w)
+	held := squares(t, e, mustWindows(c, o.text()).Windows[0].Tokens, name, d, w)
+	more := squares(t, e, mustWindows(c, o.text()).Windows[1].Tokens, name, d, w)
 	want["output_err_sq"], want["output_ref_sq"] = held[0]+more[0], held[1]+more[1]
 	// tr(AHAᵀ) = 2/T·‖XAᵀ‖² on the calibration windows.
 	windows, err := c.Calibration().Windows(e.Model)

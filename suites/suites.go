@@ -85,6 +85,16 @@ type Out struct {
 	Clock bench.Clock
 }
 
+// emit writes lines until one fails.
+func (o Out) emit(lines ...results.Record) error {
+	for _, r := range lines {
+		if err := o.Emit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // All lists every suite. To add one, add a line.
 func All() []Suite {
 	return []Suite{approxSuite, perplexitySuite, latencySuite, memorySuite}

@@ -1,25 +1,11 @@
 package subject
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/model"
 )
-
-// scalars turns a struct of scalars into a map by its JSON names.
-func scalars(v any) map[string]any {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(fmt.Sprintf("subject: %T: %v", v, err))
-	}
-	m := map[string]any{}
-	if err := json.Unmarshal(b, &m); err != nil {
-		panic(fmt.Sprintf("subject: %T: %v", v, err))
-	}
-	return m
-}
 
 // manifestHead says what a case's artefact is made of.
 func (e *Env) manifestHead(c *Case) artefact.ManifestHead {

@@ -8,9 +8,6 @@ import (
 	"github.com/sketchbench/sketchbench/internal/engine"
 )
 
-// ErrDiverged is in the chain of errors about logits that are not finite.
-var ErrDiverged = engine.ErrDiverged
-
 // A Child is what a child process is told to open: a model and, unless it is
 // the uncompressed one, an artefact.
 type Child struct {

@@ -63,6 +63,9 @@ type StageError struct {
 func (e *StageError) Error() string { return fmt.Sprintf("%s: %v", e.Stage, e.Err) }
 func (e *StageError) Unwrap() error { return e.Err }
 
+// ErrDiverged is in the chain of errors about logits that are not finite.
+var ErrDiverged = engine.ErrDiverged
+
 // A Progress is told how far a step is: done of total.
 type Progress func(step Stage, done, total int)
 

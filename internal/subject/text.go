@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -126,6 +127,19 @@ func (m *Model) cut(recipe string, ref CorpusRef, n int) (*Windows, error) {
 	id := scalars(r.Identity())
 	id["text_sha256"], id["tokenizer_sha256"], id["token_ids_sha256"] = t.SHA256, m.Tokenizer.Hash(), set.Stats.StreamHash
 	return &Windows{Set: set, Recipe: r, Text: t, Identity: id}, nil
+}
+
+// scalars turns a struct of scalars into a map by its JSON names.
+func scalars(v any) map[string]any {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("subject: %T: %v", v, err))
+	}
+	m := map[string]any{}
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic(fmt.Sprintf("subject: %T: %v", v, err))
+	}
+	return m
 }
 
 // Windows draws the calibration sequences.
