@@ -11,6 +11,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
 	"github.com/sketchbench/sketchbench/internal/compress/svd"
 	"github.com/sketchbench/sketchbench/internal/compress/ultrasketch"
+	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
 // TestMatch: with another method's bytes as target no matrix stores more, each
@@ -174,6 +175,18 @@ func TestSeeds(t *testing.T) {
 			t.Errorf("%s: two seeds, one hash", c.Label)
 		}
 	}
+	u := open(t, e, defaultCase(t, "ultrasketch"))
+	var hash [2][]uint64
+	for i, name := range []string{q0, q1} {
+		w, err := u.Artefact.Weight(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash[i] = w.(*packed.Cells).Seeds
+	}
+	if slices.Equal(hash[0], hash[1]) {
+		t.Errorf("both layers hash by %v", hash[0])
+	}
 	if matrixSeed(0, q0) == matrixSeed(0, q1) || matrixSeed(0, q0) == matrixSeed(1, q0) {
 		t.Error("matrices or seeds share a derived seed")
 	}
@@ -181,5 +194,24 @@ func TestSeeds(t *testing.T) {
 	c.Seed = 1 << 53
 	if _, err := e.Open(context.Background(), c, quiet); err == nil || !strings.Contains(err.Error(), "seed: 9007199254740992, want below 2^53") {
 		t.Errorf("seed 2^53: %v", err)
+	}
+}
+
+// TestEarlierLayers: sketchtune sees what earlier layers became, ultrasketch
+// the uncompressed model: leaving the first layer alone changes the second of
+// the one, and nothing of the other's.
+func TestEarlierLayers(t *testing.T) {
+	e := newEnv(t, tinyModel(t), 2)
+	const second = "model.layers.1.mlp.up_proj.weight"
+	for _, c := range []struct {
+		method string
+		same   bool
+	}{{"sketchtune", false}, {"ultrasketch", true}, {"int4", true}, {"svd", true}} {
+		all, one := defaultCase(t, c.method), defaultCase(t, c.method)
+		one.Only = []string{second}
+		one.Params["tensors"] = "only:" + second
+		if same := slices.Equal(partData(t, open(t, e, all), second), partData(t, open(t, e, one), second)); same != c.same {
+			t.Errorf("%s: the second layer is the same: %v, want %v", c.method, same, c.same)
+		}
 	}
 }
