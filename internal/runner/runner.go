@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
 	"time"
 
 	"github.com/sketchbench/sketchbench/bench"
@@ -86,13 +87,11 @@ type run struct {
 func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
 	r := &run{p: p, o: o, failed: map[int]bool{}, opened: map[int]bool{}, recipes: map[string]bool{}}
 	r.outcome.Cases = len(p.Cases)
-	if err := r.resume(); err != nil {
+	release, err := r.openRecords()
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if r.w, err = results.Append(o.Records, o.RunID, o.Now); err != nil {
-		return nil, err
-	}
+	defer release()
 	r.progress = newProgress(r)
 	err = r.quality(ctx)
 	if err == nil {
@@ -103,6 +102,43 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
 		err = fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))
 	}
 	return &r.outcome, errors.Join(err, r.w.Close())
+}
+
+// openRecords locks and mends the records file and opens it to be appended
+// to. Mending may put another file in its place, which is locked in turn.
+func (r *run) openRecords() (release func(), err error) {
+	var held []*os.File
+	unlock := func() {
+		for _, f := range held {
+			f.Close() // nothing was written through it
+		}
+	}
+	defer func() {
+		if err != nil {
+			unlock()
+		}
+	}()
+	f, err := lockRecords(r.o.Records)
+	if err != nil {
+		return nil, err
+	}
+	held = append(held, f)
+	if err := r.resume(); err != nil {
+		return nil, err
+	}
+	was, err1 := f.Stat()
+	is, err2 := os.Stat(r.o.Records)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	if !os.SameFile(was, is) {
+		if f, err = lockRecords(r.o.Records); err != nil {
+			return nil, err
+		}
+		held = append(held, f)
+	}
+	r.w, err = results.Append(r.o.Records, r.o.RunID, r.o.Now)
+	return unlock, err
 }
 
 // quality runs the suites that are not timings, case by case.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -232,6 +233,30 @@ func TestRefusedRecords(t *testing.T) {
 	}
 	if b, _ := os.ReadFile(path); string(b) != "notes\n" {
 		t.Errorf("the file is now %q", b)
+	}
+}
+
+// TestTwoRuns lets only one run at a time write to a file, also after the file
+// was mended.
+func TestTwoRuns(t *testing.T) {
+	p := makePlan(t, text)
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	if err := os.WriteFile(path, []byte(`{"kind":"run"`), 0o644); err != nil { // torn
+		t.Fatal(err)
+	}
+	o, tried := options(t, path), false
+	o.Progress = func(e Event) {
+		if tried {
+			return
+		}
+		tried = true
+		_, err := Run(context.Background(), makePlan(t, text), options(t, path))
+		if runtime.GOOS != "windows" && (err == nil || !strings.Contains(err.Error(), "r.jsonl: another run is writing to it")) {
+			t.Errorf("a second run: %v", err)
+		}
+	}
+	if out, err := Run(context.Background(), p, o); err != nil || out.Measured != 4 || !tried {
+		t.Errorf("the first run: %+v, %v, second tried %v", out, err, tried)
 	}
 }
 
