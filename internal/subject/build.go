@@ -70,8 +70,11 @@ func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, e
 	s.Hit = hit
 	if err != nil {
 		var stage *StageError
-		if !errors.As(err, &stage) && ctx.Err() == nil {
-			err = &StageError{StageCompress, err}
+		switch {
+		case errors.As(err, &stage):
+			return nil, stage // without the cache's own prefix
+		case ctx.Err() == nil:
+			return nil, &StageError{StageCompress, err}
 		}
 		return nil, err
 	}

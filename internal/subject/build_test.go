@@ -190,8 +190,8 @@ func TestNaN(t *testing.T) {
 		for _, c := range append(compressing(t), defaultCase(t, "dense")) {
 			_, err := e.Open(context.Background(), c, quiet)
 			var stage *StageError
-			if err == nil || !strings.Contains(err.Error(), bad.want) || !errors.As(err, &stage) || stage.Stage != StageLoad {
-				t.Errorf("%s: got %v, want load: …%s", c.Label, err, bad.want)
+			if err == nil || err.Error() != "load: "+bad.want || !errors.As(err, &stage) || stage.Stage != StageLoad {
+				t.Errorf("%s: got %v, want load: %s", c.Label, err, bad.want)
 			}
 			if c.Method.Compress != nil && e.Cached(c) {
 				t.Errorf("%s: in the cache", c.Label)
