@@ -138,14 +138,16 @@ var memorySuite = Suite{
 	Prepare: func(c *Context, o any) []error {
 		m := o.(*memoryOptions)
 		var errs []error
-		if m.Prompt < 1 || m.New < 1 {
-			errs = append(errs, fmt.Errorf("prompt, new: %d and %d, want at least 1", m.Prompt, m.New))
+		for _, f := range []struct {
+			name  string
+			value int
+		}{{"prompt", m.Prompt}, {"new", m.New}, {"runs", m.Runs}} {
+			if f.value < 1 {
+				errs = append(errs, fmt.Errorf("%s: %d, want at least 1", f.name, f.value))
+			}
 		}
 		if p := c.Env.Model.Config.MaxPositions; m.Prompt+m.New > p {
 			errs = append(errs, fmt.Errorf("prompt: %d tokens and %d new ones, the model has %d positions", m.Prompt, m.New, p))
-		}
-		if m.Runs < 1 {
-			errs = append(errs, fmt.Errorf("runs: %d, want at least 1", m.Runs))
 		}
 		return errs
 	},

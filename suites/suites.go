@@ -152,7 +152,7 @@ type text struct {
 // prepare opens and cuts the text and refuses the calibration text.
 func (t text) prepare(c *Context) (*subject.Windows, []error) {
 	if t.Windows < 0 {
-		return nil, []error{fmt.Errorf("windows: %d, want at least 1", t.Windows)}
+		return nil, []error{fmt.Errorf("windows: %d, want 1 or more, or 0 for all", t.Windows)}
 	}
 	w, err := c.Env.Windows(t.Recipe, c.corpusRef(t.Corpus), t.Windows)
 	if err != nil {

@@ -168,7 +168,7 @@ func TestPrepare(t *testing.T) {
 		{"approx", &approxOptions{Windows: 1, Corpus: scored}, []string{"recipe: gptq-2048 has windows"}},
 		{"latency", latencySuite.New(), nil},
 		{"memory", memorySuite.New(), nil},
-		{"memory", &memoryOptions{Prompt: 0, New: 0, Runs: 0}, []string{"prompt, new: 0 and 0", "runs: 0"}},
+		{"memory", &memoryOptions{Prompt: 0, New: 0, Runs: 0}, []string{"prompt: 0, want", "new: 0, want", "runs: 0, want"}},
 		{"memory", &memoryOptions{Prompt: 500, New: 13, Runs: 1}, []string{"prompt: 500 tokens and 13 new ones, the model has 512 positions"}},
 	} {
 		ctx := &Context{Env: e, Dir: t.TempDir(), Calibrations: []*subject.Calibration{calibration()}}
