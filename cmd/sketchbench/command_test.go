@@ -204,8 +204,9 @@ func TestBar(t *testing.T) {
 	b.event(runner.Event{Case: "a", Index: 1, Of: 2, Step: "approx", Elapsed: time.Second, Left: time.Second})
 	time.Sleep(500 * time.Millisecond)
 	b.event(runner.Event{Case: "a", Index: 1, Of: 2, Step: "approx", Elapsed: 2 * time.Second})
+	fmt.Fprintln(b.log(), "a line of the log")
 	b.close()
-	if !strings.Contains(w.String(), "[1/2] a: approx") {
+	if !strings.Contains(w.String(), "0:01 so far") || !strings.Contains(w.String(), "a line of the log\n") {
 		t.Errorf("drew %q", w.String())
 	}
 }

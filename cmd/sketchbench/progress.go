@@ -18,6 +18,8 @@ import (
 // A shower shows how far a run is.
 type shower interface {
 	event(runner.Event)
+	// log is where lines go that must not run into what is shown.
+	log() io.Writer
 	close()
 }
 
@@ -37,16 +39,17 @@ func (a *app) newProgress() shower {
 	case "bar":
 		return newBar(a.streams.err)
 	case "jsonl":
-		return &jsonLines{json.NewEncoder(a.streams.err)}
+		return &jsonLines{a.streams.err}
 	case "none":
-		return silent{}
+		return silent{a.streams.err}
 	}
 	return &plainLines{w: a.streams.err}
 }
 
-type silent struct{}
+type silent struct{ w io.Writer }
 
 func (silent) event(runner.Event) {}
+func (s silent) log() io.Writer   { return s.w }
 func (silent) close()             {}
 
 // words says in a line what is being done and how long it will take.
@@ -98,19 +101,21 @@ func (p *plainLines) event(e runner.Event) {
 	fmt.Fprintf(p.w, "%s; %s\n", words(e), times(e))
 }
 
-func (p *plainLines) close() {}
+func (p *plainLines) log() io.Writer { return p.w }
+func (p *plainLines) close()         {}
 
 // jsonLines prints every event as an object.
-type jsonLines struct{ enc *json.Encoder }
+type jsonLines struct{ w io.Writer }
 
 func (j *jsonLines) event(e runner.Event) {
-	_ = j.enc.Encode(map[string]any{ // progress that cannot be shown stops nothing
+	_ = json.NewEncoder(j.w).Encode(map[string]any{ // progress that cannot be shown stops nothing
 		"case": e.Case, "index": e.Index, "of": e.Of, "step": e.Step, "done": e.Done, "total": e.Total,
 		"block": e.Block, "blocks": e.Blocks, "elapsed_s": e.Elapsed.Seconds(), "left_s": e.Left.Seconds(),
 	})
 }
 
-func (j *jsonLines) close() {}
+func (j *jsonLines) log() io.Writer { return j.w }
+func (j *jsonLines) close()         {}
 
 // bar is one line on a terminal.
 type bar struct {
@@ -132,11 +137,14 @@ func newBar(w io.Writer) *bar {
 }
 
 func (b *bar) event(e runner.Event) {
-	b.label.Store(" " + words(e) + "; " + times(e))
-	if all := e.Elapsed + e.Left; all > 0 { // the bar never completes by itself
+	b.label.Store(" " + times(e) + "; " + words(e)) // a narrow terminal cuts the end
+	if all := e.Elapsed + e.Left; all > 0 {         // the bar never completes by itself
 		b.b.SetCurrent(min(barTotal-1, int64(barTotal*e.Elapsed.Seconds()/all.Seconds())))
 	}
 }
+
+// log prints above the bar.
+func (b *bar) log() io.Writer { return b.p }
 
 func (b *bar) close() {
 	b.b.Abort(true)

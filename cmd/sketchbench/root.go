@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -150,8 +151,8 @@ func (a *app) cacheDir() (dir, why string, err error) {
 	return filepath.Join(user, "sketchbench"), "the user's cache folder", nil
 }
 
-// logger writes to standard error.
-func (a *app) logger() *slog.Logger {
+// logger writes to w.
+func (a *app) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil {
 		panic(err) // checked before
@@ -162,7 +163,7 @@ func (a *app) logger() *slog.Logger {
 	case a.verbose:
 		level = min(level, slog.LevelInfo)
 	}
-	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 // plans reads all scenario arguments and plans them: all faults of all of
@@ -204,7 +205,7 @@ func closePlans(plans []*plan.Plan) error {
 // make plans a scenario with the flags' settings.
 func (a *app) make(s *scenarios.Scenario, cacheDir, cases, suites string) (*plan.Plan, error) {
 	set := plan.Settings{Cache: cacheDir, Device: a.device, Threads: a.threads, Cases: cases, Child: child,
-		Warn: func(err error) { a.logger().Warn(err.Error()) }}
+		Warn: func(err error) { a.logger(a.err).Warn(err.Error()) }}
 	if suites != "" {
 		set.Suites = strings.Split(suites, ",")
 	}

@@ -112,7 +112,7 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 	out, err := runner.Run(ctx, p, runner.Options{
 		Records: path, RunID: newRunID(start), Now: time.Now, Clock: bench.WallClock,
 		Tool: moduleVersion(), Commit: buildCommit(), Host: env.Identity(), Environment: envJSON,
-		FailFast: f.failFast, Log: a.logger(), Progress: show.event,
+		FailFast: f.failFast, Log: a.logger(show.log()), Progress: show.event,
 	})
 	show.close()
 	if out == nil {
