@@ -5,12 +5,15 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/demo"
+	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/safetensors"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
 
@@ -214,6 +217,40 @@ func TestLedgerMissing(t *testing.T) {
 	s.Env = &env
 	if _, err := s.Ledger(); err == nil || !strings.Contains(err.Error(), "tensor model.layers.2.input_layernorm.weight is missing") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestExtraTensors: what a checkpoint holds besides the model, a copy of the
+// tied head and the rotary buffers of older ones, is neither billed nor copied.
+func TestExtraTensors(t *testing.T) {
+	plain := tinyModel(t)
+	var tensors []safetensors.Tensor
+	for _, name := range plain.Tensors.Names() {
+		x, _ := plain.Tensors.Tensor(name)
+		tensors = append(tensors, x)
+	}
+	head, _ := plain.Tensors.Tensor(model.EmbeddingName)
+	head.Name = model.HeadName
+	const rotary = "model.layers.0.self_attn.rotary_emb.inv_freq"
+	tensors = append(tensors, head, safetensors.Tensor{Name: rotary, DType: "F32", Shape: []int{8}, Data: make([]byte, 32)})
+	dir := t.TempDir()
+	for name, b := range plain.Small {
+		writeFile(t, filepath.Join(dir, name), b)
+	}
+	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	without, with := newEnv(t, plain, 1), newEnv(t, openModel(t, dir), 1)
+	for _, name := range []string{"dense", "int4"} {
+		a, b := open(t, without, defaultCase(t, name)), open(t, with, defaultCase(t, name))
+		la, errA := a.Ledger()
+		lb, errB := b.Ledger()
+		if errA != nil || errB != nil || !reflect.DeepEqual(la, lb) {
+			t.Errorf("%s: ledger %+v with them, %+v without, %v %v", name, lb, la, errA, errB)
+		}
+		if _, ok := b.Artefact.Entry(rotary); ok && name != "dense" {
+			t.Errorf("%s: holds %s", name, rotary)
+		}
 	}
 }
 
