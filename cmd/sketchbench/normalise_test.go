@@ -19,6 +19,7 @@ var masks = []struct {
 	{regexp.MustCompile(`"seconds": [0-9.e+-]+`), `"seconds": SECONDS`},
 	{regexp.MustCompile(`\.tmp-\S+-\d+`), ".tmp-NAME"},
 	{regexp.MustCompile(`tmp-write-\d+`), "tmp-write-N"},
+	{regexp.MustCompile(`(corrupt-[0-9a-f]{64})-\d+`), "$1-N"},
 	// The last digits of a sum depend on the kernels.
 	{regexp.MustCompile(`pivot \d+ is \S+,`), "pivot N is X,"},
 	// The machine and the build.
