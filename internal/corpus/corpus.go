@@ -6,7 +6,6 @@ package corpus
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -107,16 +106,4 @@ func CheckText(name string, text []byte) error {
 func TextHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
-}
-
-// ErrSameText is the error of CheckApart.
-var ErrSameText = errors.New("calibration text is scored text")
-
-// CheckApart refuses to calibrate on the text that is scored: equal SHA-256,
-// under whatever name.
-func CheckApart(calibrationName, calibration, scoredName, scored string) error {
-	if h := TextHash(calibration); h == TextHash(scored) {
-		return fmt.Errorf("%w: %s and %s have the same content, sha256 %s", ErrSameText, calibrationName, scoredName, h[:12])
-	}
-	return nil
 }

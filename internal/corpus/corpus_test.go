@@ -1,8 +1,6 @@
 package corpus
 
 import (
-	"errors"
-	"strings"
 	"testing"
 )
 
@@ -50,21 +48,5 @@ func TestCheckText(t *testing.T) {
 	}
 	if err := CheckText("x.raw", []byte("a \uFFFD b")); err != nil {
 		t.Errorf("U+FFFD itself: %v", err)
-	}
-}
-
-func TestCheckApart(t *testing.T) {
-	if err := CheckApart("a", "text", "b", "text "); err != nil {
-		t.Error(err)
-	}
-	err := CheckApart("calibration.raw", "text", "sample.raw", "text")
-	if !errors.Is(err, ErrSameText) {
-		t.Fatalf("%v, want ErrSameText", err)
-	}
-	// sha256 of "text" by sha256sum.
-	for _, part := range []string{"calibration.raw", "sample.raw", "982d9e3eb996"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not name %q", err, part)
-		}
 	}
 }

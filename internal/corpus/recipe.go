@@ -173,6 +173,16 @@ func (r Recipe) Windows(tok Encoder, text string, n int) ([]Window, error) {
 	return set.Windows, err
 }
 
+// A TooFewError says that a text has fewer windows than are asked for.
+type TooFewError struct {
+	Recipe    Recipe
+	Available int
+}
+
+func (e *TooFewError) Error() string {
+	return fmt.Sprintf("recipe %v: windows: %d, but the text has %d", e.Recipe, e.Recipe.First, e.Available)
+}
+
 // Cut joins and encodes a text and cuts it into windows. Errors: First larger
 // than the number of windows, a text shorter than one window, a protocol that
 // needs BOS with a tokenizer that has none, an unknown rule.
@@ -198,7 +208,7 @@ func (r Recipe) Cut(tok Encoder, text string) (Set, error) {
 	case available == 0:
 		return Set{}, fmt.Errorf("recipe %v: the text has %d tokens, want at least %d for one window", r, len(stream), r.step())
 	case r.First > available:
-		return Set{}, fmt.Errorf("recipe %v: windows: %d, but the text has %d", r, r.First, available)
+		return Set{}, &TooFewError{Recipe: r, Available: available}
 	}
 	set := Set{Stats: Stats{
 		Bytes: len(text), JoinedBytes: len(joined), Tokens: len(stream), StreamHash: StreamHash(stream),

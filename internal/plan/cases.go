@@ -177,7 +177,7 @@ func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget b
 			name = strings.ReplaceAll(words, " ", ",")
 		}
 		label = append(label, "match="+name)
-		c.Params["match"] = words
+		c.Params["match"] = t.method.Name
 		c.Params["match_params"] = paramWords(subject.Params(t.options)) + selection(t.entry)
 		delete(c.Params, "bits")
 	}

@@ -94,10 +94,11 @@ func (p *Plan) gemmRate() float64 {
 const (
 	prefillShare  = 0.6 // of the matrix product's rate, attention and the rest included
 	decodeWeights = 2e9 // weights per second of a decoding step, packed formats
-	hashedWeights = 8e7 // weights per second of reading cells one by one
+	hashedWeights = 2e8 // weights per second of reading cells one by one
 	kmeansWeights = 2e6 // weights per second of clustering and compensation
 	roundWeights  = 1e8 // weights per second of rounding
-	sketchWeights = 1e7 // weights per second of building cells
+	sketchWeights = 3e7 // weights per second of building cells
+	svdWeights    = 2e6 // weights per second of the exact decomposition of small matrices
 )
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -137,7 +138,7 @@ func (m machine) compress(c *subject.Case) time.Duration {
 		return d + seconds(covered/sketchWeights)
 	}
 	if c.Method.Matches {
-		return d + seconds(covered*m.widest*8/m.flops)
+		return d + seconds(max(covered*m.widest*8/m.flops, covered/svdWeights))
 	}
 	return d + seconds(covered/roundWeights)
 }

@@ -2,6 +2,7 @@ package subject
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,6 +122,10 @@ func (m *Model) cut(recipe string, ref CorpusRef, n int) (*Windows, error) {
 	}
 	r.First = n
 	set, err := r.Cut(m.Tokenizer, t.Text)
+	var few *corpus.TooFewError
+	if errors.As(err, &few) {
+		return nil, fmt.Errorf("windows: %d, want at most %d: so many has %s under %v", n, few.Available, t.Name, few.Recipe)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("corpus %s: %w", t.Name, err)
 	}
