@@ -44,7 +44,7 @@ func (a *app) doctor(require []string) error {
 	}
 	row("processor", "%s, %d cores, %d threads usable", orDash(e.CPU), e.Cores, e.Threads)
 	row("features", "%s", orUnknown(strings.ToLower(strings.Join(e.Features, " "))))
-	row("kernels", "%s; the last is used", strings.Join(kernels, ", "))
+	row("kernels", "%s; the first is used", strings.Join(kernels, ", "))
 	row("caches", "L1d %s, L2 %s, L3 %s", size(e.L1D), size(e.L2), size(e.L3))
 	row("memory", "%.1f GiB", float64(e.Memory)/(1<<30))
 	row("governor", "%s", orUnknown(e.Governor))

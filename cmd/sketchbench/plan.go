@@ -14,8 +14,8 @@ import (
 
 // planFlags are the flags of plan.
 type planFlags struct {
-	format, cases, suites, explain string
-	lock                           bool
+	format, cases, suites string
+	lock                  bool
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -29,7 +29,6 @@ func (a *app) planCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.format, "format", "text", "text or json")
 	cmd.Flags().StringVar(&f.cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")
 	cmd.Flags().StringVar(&f.suites, "suites", "", "only these suites, separated by commas")
-	cmd.Flags().StringVar(&f.explain, "explain", "", "show what the cache key of a case (label or id) is made of, and how cached ones differ")
 	cmd.Flags().BoolVar(&f.lock, "lock", false, "write NAME.lock.yaml with hashes and versions, which run then obeys")
 	return cmd
 }
@@ -47,9 +46,6 @@ func (a *app) plan(args []string, f planFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closePlans(plans)) }()
-	if f.explain != "" {
-		return a.explain(plans, f.explain)
-	}
 	for _, p := range plans {
 		if f.lock {
 			if err := a.writeLock(p); err != nil {

@@ -18,56 +18,24 @@ import (
 )
 
 func (a *app) reportCommand() *cobra.Command {
-	var formats []string
-	var output string
+	var format, output string
 	cmd := &cobra.Command{
 		Use:   "report RECORDS…",
 		Short: "Summarise records as a table",
 		Long:  "Report reads records files, of one run or many, and prints one table for each scenario and model. It needs no model.",
 		Args:  usage(cobra.MinimumNArgs(1), "a records file"),
-		RunE: func(_ *cobra.Command, args []string) error {
-			outputs, err := parseFormats(formats, output)
-			if err != nil {
-				return err
-			}
-			return a.report(args, outputs)
-		},
+		RunE:  func(_ *cobra.Command, args []string) error { return a.report(args, format, output) },
 	}
-	cmd.Flags().StringArrayVar(&formats, "format", []string{"text"}, "text, md or json; FORMAT=FILE writes a file, and may be given several times")
+	cmd.Flags().StringVar(&format, "format", "text", "text, md or json")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
 	return cmd
 }
 
-// An output is one rendering of the tables; an empty path is standard output.
-type output struct{ format, path string }
-
-func parseFormats(formats []string, path string) ([]output, error) {
-	var outs []output
-	printed := 0
-	for _, f := range formats {
-		name, file, toFile := strings.Cut(f, "=")
-		if _, ok := renderers[name]; !ok {
-			return nil, fmt.Errorf("%w: --format %s, want text, md or json%s", errUsage, name, scenarios.DidYouMean(name, []string{"text", "md", "json"}))
-		}
-		if toFile && file == "" {
-			return nil, fmt.Errorf("%w: --format %s, want a file after =", errUsage, f)
-		}
-		if !toFile {
-			file = path
-			printed++
-		}
-		outs = append(outs, output{name, file})
+func (a *app) report(paths []string, format, output string) error {
+	render, ok := renderers[format]
+	if !ok {
+		return fmt.Errorf("%w: --format %s, want text, md or json%s", errUsage, format, scenarios.DidYouMean(format, []string{"text", "md", "json"}))
 	}
-	if printed > 1 {
-		return nil, fmt.Errorf("%w: --format: only one may go without =FILE", errUsage)
-	}
-	if printed == 0 && path != "" {
-		return nil, fmt.Errorf("%w: -o %s, but every --format has a file of its own", errUsage, path)
-	}
-	return outs, nil
-}
-
-func (a *app) report(paths []string, outputs []output) error {
 	recs, err := results.ReadFiles(paths...)
 	if err != nil {
 		return err
@@ -76,18 +44,10 @@ func (a *app) report(paths []string, outputs []output) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(paths, ", "), err)
 	}
-	for _, o := range outputs {
-		render := renderers[o.format]
-		if o.path == "" {
-			err = render(a.out, tables, width(a.out))
-		} else {
-			err = writeFile(o.path, func(w io.Writer) error { return render(w, tables, 0) })
-		}
-		if err != nil {
-			return err
-		}
+	if output == "" {
+		return render(a.out, tables, width(a.out))
 	}
-	return nil
+	return writeFile(output, func(w io.Writer) error { return render(w, tables, 0) })
 }
 
 // renderers by the name of their format. Only text folds to a width.

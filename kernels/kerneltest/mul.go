@@ -164,9 +164,7 @@ func MulExtremes(t *testing.T, d kernels.Device) {
 		t.Run(fmt.Sprintf("codebook/bits=%d", bits), func(t *testing.T) {
 			w := codebookOf(rnd, out, in, bits, in).(*packed.Codebook)
 			// ±largest, smallest subnormal, ±0, largest subnormal.
-			for i, h := range []uint16{0x7bff, 0x0001, 0xfbff, 0x8000, 0x0000, 0x03ff, 0x8001} {
-				w.Table[i] = h
-			}
+			copy(w.Table, []uint16{0x7bff, 0x0001, 0xfbff, 0x8000, 0x0000, 0x03ff, 0x8001})
 			mulCase(t, d, w, x)
 		})
 	}

@@ -241,9 +241,7 @@ func TestThreads(t *testing.T) {
 			slices.SortStableFunc(order, func(a, b int) int {
 				return a/in*in + int(layout.Position[a%in]) - b/in*in - int(layout.Position[b%in])
 			})
-			for _, v := range naive(s, w, order) {
-				want = append(want, v)
-			}
+			want = append(want, naive(s, w, order)...)
 			for i, v := range want {
 				if s.Cells[i] != packed.F32ToF16TowardZero(v) {
 					t.Fatalf("cell %d is %v, want %v", i, packed.F16ToF32(s.Cells[i]), v)
