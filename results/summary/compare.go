@@ -96,6 +96,9 @@ func logMedians(m map[blockKey][]float64) []float64 {
 // (protocol.md 2.1): exp of the Hodges-Lehmann estimate, with the interval that the
 // signed-rank test gives when it achieves the nominal confidence, for 6 blocks or more.
 func BlockedRatio(d []float64) Estimate {
+	if len(d) == 0 {
+		return missing("no blocks")
+	}
 	hl, lo, hi, confidence := HodgesLehmann(d)
 	e := exact(hl)
 	e.N, e.Method = len(d), "signed-rank inversion over blocks"
@@ -111,6 +114,9 @@ func BlockedRatio(d []float64) Estimate {
 // UnpairedRatio estimates the ratio of x to y, given as logarithms, from samples that share no
 // blocks: exp of the Hodges-Lehmann shift, interval by inversion of Mann-Whitney.
 func UnpairedRatio(x, y []float64) Estimate {
+	if len(x) == 0 || len(y) == 0 {
+		return missing("%d and %s: nothing to compare", len(x), count(len(y), "block"))
+	}
 	hl, lo, hi, confidence := HodgesLehmannShift(x, y)
 	e := exact(hl)
 	e.N, e.Method = len(x)+len(y), "Mann-Whitney inversion"

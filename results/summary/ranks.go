@@ -122,6 +122,25 @@ func endRank(p []float64, least int) (q int, confidence float64) {
 	}
 }
 
+// normalEndRank is endRank by the normal approximation of a statistic with this
+// mean and deviation. It returns 0, 0 where no rank from 1 on is low enough, which
+// very unequal samples bring about.
+func normalEndRank(mean, sd float64) (q int, confidence float64) {
+	q = int(math.Floor(mean - distuv.UnitNormal.Quantile(1-Alpha/2)*sd))
+	if q < 1 {
+		return 0, 0
+	}
+	return q, Confidence
+}
+
+// ends returns the q-th value from each end of sorted; NaN for q = 0.
+func ends(sorted []float64, q int) (lo, hi float64) {
+	if q == 0 {
+		return math.NaN(), math.NaN()
+	}
+	return sorted[q-1], sorted[len(sorted)-q]
+}
+
 // exactSignedRank is the number of differences up to which the signed-rank
 // distribution is enumerated. The work grows as its cube: 300 take 30 ms.
 const exactSignedRank = 300
@@ -194,10 +213,10 @@ func HodgesLehmann(d []float64) (estimate, lo, hi, confidence float64) {
 		q, confidence = endRank(subsetSums(untied(n)), 0)
 	} else {
 		w := float64(n)
-		sd := math.Sqrt(w * (w + 1) * (2*w + 1) / 24)
-		q, confidence = int(w*(w+1)/4-distuv.UnitNormal.Quantile(1-Alpha/2)*sd), Confidence
+		q, confidence = normalEndRank(w*(w+1)/4, math.Sqrt(w*(w+1)*(2*w+1)/24))
 	}
-	return estimate, walsh[q-1], walsh[m-q], confidence
+	lo, hi = ends(walsh, q)
+	return estimate, lo, hi, confidence
 }
 
 // exactRankSum is the size of the larger sample up to which Mann-Whitney is
@@ -233,8 +252,9 @@ func mannWhitneyNormal(u float64, m, n int, ties float64) float64 {
 }
 
 // HodgesLehmannShift returns the median of the differences x_i - y_j, and the interval of
-// shifts that the exact Mann-Whitney test without ties does not reject, with what it
-// achieves.
+// shifts that the Mann-Whitney test without ties does not reject, with what it achieves:
+// exact when neither sample holds more than 20 values, else normal. lo and hi are NaN and
+// the confidence 0 where the samples are too unequal for one.
 func HodgesLehmannShift(x, y []float64) (estimate, lo, hi, confidence float64) {
 	m, n := len(x), len(y)
 	if m == 0 || n == 0 {
@@ -253,10 +273,10 @@ func HodgesLehmannShift(x, y []float64) (estimate, lo, hi, confidence float64) {
 		q, confidence = endRank(choiceSums(untied(m+n), m), m*(m+1))
 	} else {
 		a, b := float64(m), float64(n)
-		sd := math.Sqrt(a * b * (a + b + 1) / 12)
-		q, confidence = int(a*b/2-distuv.UnitNormal.Quantile(1-Alpha/2)*sd), Confidence
+		q, confidence = normalEndRank(a*b/2, math.Sqrt(a*b*(a+b+1)/12))
 	}
-	return estimate, diff[q-1], diff[m*n-q], confidence
+	lo, hi = ends(diff, q)
+	return estimate, lo, hi, confidence
 }
 
 // Holm returns the p values adjusted by Holm's step-down method, in the order
