@@ -1,7 +1,7 @@
 // Package kernels states the operations that a device must provide to run a
-// transformer on packed weights. Implementations live in kernels/cpu (and
-// later kernels/cuda); kernels/kerneltest holds the tests that every
-// implementation must pass. It holds no arithmetic of its own.
+// transformer on packed weights. kernels/cpu implements them; kernels/kerneltest
+// holds the tests that every implementation must pass. It holds no arithmetic
+// of its own.
 //
 // Letters: t tokens, out and in the channel counts of a matrix, all matrices
 // row-major. A size that does not fit panics: it is a caller's bug.

@@ -165,14 +165,6 @@ type Stats struct {
 	HasBOS      bool   // BOS was used
 }
 
-// Windows cuts the text into windows and returns the first n of them, all if n
-// is 0. It is Cut with First set to n.
-func (r Recipe) Windows(tok Encoder, text string, n int) ([]Window, error) {
-	r.First = n
-	set, err := r.Cut(tok, text)
-	return set.Windows, err
-}
-
 // A TooFewError says that a text has fewer windows than are asked for.
 type TooFewError struct {
 	Recipe    Recipe

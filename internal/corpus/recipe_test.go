@@ -86,10 +86,6 @@ func TestCutByHand(t *testing.T) {
 		if !reflect.DeepEqual(set.Windows, c.want) || set.Stats.DroppedTail != c.tail {
 			t.Errorf("%s first %d: %v, tail %d, want %v, %d", c.recipe, c.first, set.Windows, set.Stats.DroppedTail, c.want, c.tail)
 		}
-		w, err := r.Windows(letters{99}, "abcde\nfghij\n", c.first)
-		if err != nil || !reflect.DeepEqual(w, c.want) {
-			t.Errorf("%s: Windows gives %v, %v", c.recipe, w, err)
-		}
 	}
 }
 

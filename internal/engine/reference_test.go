@@ -128,9 +128,7 @@ func compare(t *testing.T, what string, got, want [][]float32) {
 	for i := range want {
 		for j, w := range want[i] {
 			largest = max(largest, math.Abs(float64(w)))
-			if d := math.Abs(float64(got[i][j]) - float64(w)); !(d <= worst) {
-				worst = d // NaN too
-			}
+			worst = max(worst, math.Abs(float64(got[i][j])-float64(w))) // NaN stays
 		}
 	}
 	if !(worst <= 2e-5*largest) {

@@ -158,9 +158,13 @@ func (f *fields) ropeKind() {
 		}
 	}
 	f.mustBe("partial_rotary_factor", 1)
+	plain := f.has("rope_type") || f.has("type")
 	for _, key := range f.keys() {
-		if f.isObject(key) {
+		switch {
+		case f.isObject(key):
 			f.bad(key, "rope parameters per kind of layer are not implemented")
+		case !plain && f.has(key) && key != "rope_theta" && key != "partial_rotary_factor":
+			f.bad(key, "a scaling of positions without a rope_type is not implemented")
 		}
 	}
 }

@@ -57,6 +57,8 @@ func TestParseConfigFaults(t *testing.T) {
 		name, text string
 		want       []string // lines, each after "c.json: "
 	}{
+		{"scaling without a type", with(llama, `"rope_scaling": {"factor": 8.0}`),
+			[]string{`rope_scaling.factor: a scaling of positions without a rope_type is not implemented`}},
 		{"scaling, classic", with(llama, `"rope_scaling": {"type": "linear", "factor": 4.0}`),
 			[]string{`rope_scaling.type: rope type "linear" is not implemented, want "default"`}},
 		{"scaling, new", with(without(llama, "rope_theta"), `"rope_parameters": {"rope_type": "llama3", "rope_theta": 5e5}`),

@@ -68,14 +68,6 @@ func (c Config) Group(layer int, input Input) []LinearSpec {
 	return group
 }
 
-// HeadTensor names the matrix that makes logits: the embedding when tied.
-func (c Config) HeadTensor() string {
-	if c.Tied {
-		return EmbeddingName
-	}
-	return HeadName
-}
-
 // A Class says what a tensor is for.
 type Class string
 

@@ -90,7 +90,13 @@ func (d *Device) attendTile(g heads, y, q, k, v []float32, h, i0, i1 int) {
 	}
 	d.one.Gemm(false, false, m, g.dim, n, 1, *s, n, v[kvAt:], kvWidth, 0, y[at:], width)
 	for i := range m {
-		scale(y[at+i*width:][:g.dim], inv[i])
+		row := y[at+i*width:][:g.dim]
+		scale(row, inv[i])
+		// A value that is not finite, times the zero weight of a query that
+		// must not see it, is NaN: such a row is computed without it.
+		if !allFinite(row) {
+			d.attendOne(g, y, q, k, v, h, i0+i)
+		}
 	}
 }
 
@@ -118,6 +124,16 @@ func (d *Device) exponentials(p []float32) float32 {
 		sum += float64(e)
 	}
 	return float32(1 / sum)
+}
+
+// allFinite reports whether no value is infinite or NaN.
+func allFinite(x []float32) bool {
+	for _, v := range x {
+		if v-v != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // scale multiplies y by a.

@@ -3,9 +3,9 @@
 // is computed; the assembly, made by avo (_gen), computes the same within
 // rounding. Results do not depend on the number of threads.
 //
-// It keeps packed weights as they are and never expands a whole matrix: up to
-// maxVectors tokens are multiplied straight from the packed bytes, more by
-// expanding blocks of rows for kernels/gemm.
+// It keeps packed weights as they are: up to maxVectors tokens are multiplied
+// straight from the packed bytes, more by expanding blocks of rows, at most
+// 8 MB at a time, for kernels/gemm.
 package cpu
 
 import (

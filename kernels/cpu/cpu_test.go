@@ -2,6 +2,7 @@ package cpu_test
 
 import (
 	"encoding/binary"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -44,6 +45,31 @@ func open(t testing.TB, isa gemm.ISA, threads int) *cpu.Device {
 
 func TestConformance(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa gemm.ISA) { kerneltest.Run(t, open(t, isa, 1)) })
+}
+
+// TestAttentionIsCausal puts a NaN among the values of a late position, in the
+// same tile of queries as earlier ones: those that must not see it do not.
+func TestAttentionIsCausal(t *testing.T) {
+	const n, bad, heads, dim = 20, 17, 2, 8
+	everyISA(t, func(t *testing.T, isa gemm.ISA) {
+		rnd := rand.New(rand.NewPCG(1, 1))
+		random := func(n int) cpu.Buffer {
+			b := make(cpu.Buffer, n)
+			for i := range b {
+				b[i] = float32(rnd.NormFloat64())
+			}
+			return b
+		}
+		q, k, v, y := random(n*heads*dim), random(n*dim), random(n*dim), make(cpu.Buffer, n*heads*dim)
+		v[bad*dim+3] = float32(math.NaN())
+		open(t, isa, 1).Attention(y, q, k, v, n, 0, heads, 1, dim)
+		for i, x := range y {
+			seen := i/(heads*dim) >= bad && i%dim == 3
+			if math.IsNaN(float64(x)) != seen {
+				t.Fatalf("query %d, channel %d: %v", i/(heads*dim), i%dim, x)
+			}
+		}
+	})
 }
 
 // TestThreads checks that results do not depend on the number of threads. Odd

@@ -152,8 +152,10 @@ func TestTrailingInverse(t *testing.T) {
 		for i := range d {
 			prod.Set(i, i, prod.At(i, i)-1)
 		}
-		if e := mat.Max(&prod); !(e < 1e-3) {
-			t.Errorf("act order %v: UᵀU·H is %v from 1", act, e)
+		for i, e := range prod.RawMatrix().Data {
+			if !(math.Abs(e) < 1e-3) {
+				t.Fatalf("act order %v: entry %d of UᵀU·H is %v from that of 1", act, i, e)
+			}
 		}
 	}
 }
@@ -315,7 +317,7 @@ func TestOrder(t *testing.T) {
 		}
 	}
 	g := factor(t, moved, in, FactorOptions{Damp: 0.1})
-	if !slices.Equal(f.U, g.U) && f.Damping == g.Damping {
+	if !slices.Equal(f.U, g.U) {
 		t.Error("U differs")
 	}
 	round := grids(w, in, 3)

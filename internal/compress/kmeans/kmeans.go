@@ -70,7 +70,7 @@ type Stats struct {
 
 // Tables holds the centres of a matrix with G groups of columns.
 type Tables struct {
-	Centres []float64 // out×G×K, ascending within a table
+	Centres []float64 // out×G×K, ascending within a table, up to rounding
 	Stats   []Stats   // out×G
 }
 

@@ -22,7 +22,7 @@ const Version = 1
 
 // Options are the parameters of a scenario.
 type Options struct {
-	// Bits is the width of a code: 2, 3, 4 or 8. The papers stop at 4.
+	// Bits is the width of a code: 2, 3 or 4, as in the papers.
 	Bits int `yaml:"bits"`
 	// GPR is the number of groups per row, each with its own table. It must
 	// divide the number of input channels.
@@ -41,7 +41,7 @@ type Options struct {
 	Start string `yaml:"start"`
 }
 
-var widths = []int{2, 3, 4, 8}
+var widths = []int{2, 3, 4}
 
 // largestExponent keeps U_jj^(-s) of float32 values within float64.
 const largestExponent = 8
@@ -57,7 +57,7 @@ func Check(o Options) []error {
 	var faults []error
 	bad := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
 	if !slices.Contains(widths, o.Bits) {
-		bad("bits: %d, want one of 2, 3, 4, 8", o.Bits)
+		bad("bits: %d, want one of 2, 3, 4", o.Bits)
 	}
 	if o.GPR < 1 {
 		bad("gpr: %d, want 1 or more groups per row", o.GPR)

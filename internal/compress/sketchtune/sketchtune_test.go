@@ -372,7 +372,7 @@ func TestErrors(t *testing.T) {
 		{o, 1e6, "sketchtune: centroid 1 of row 2, group 0 is 1e+06, largest in f16 65504"},
 		{with(func(o *Options) { o.GPR = 5 }), 0, "sketchtune: gpr: 5 does not divide the 12 input channels"},
 		{with(func(o *Options) { o.GPR = 0 }), 0, "sketchtune: gpr: 0, want 1 or more groups per row"},
-		{with(func(o *Options) { o.Bits = 5 }), 0, "sketchtune: bits: 5, want one of 2, 3, 4, 8"},
+		{with(func(o *Options) { o.Bits = 5 }), 0, "sketchtune: bits: 5, want one of 2, 3, 4"},
 		{with(func(o *Options) { o.Exponent = -1 }), 0, "sketchtune: exponent: -1, want 0 to 8"},
 		{with(func(o *Options) { o.Damp = math.NaN() }), 0, "sketchtune: damp: NaN, want a finite number of 0 or more"},
 		{with(func(o *Options) { o.Start = "quantile" }), 0, `sketchtune: start: "quantile", want one of histogram, linspace, published, exact`},
