@@ -3,19 +3,25 @@ package results
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
-// line is one whole line of a records file with what it says.
+// line is one record's text with what it says.
 type line struct {
 	text []byte // without the newline
 	rec  Record
 }
 
-// Parse returns the records in b, the bytes of a records file. A last line
-// that a crash or a full disk cut short is left out, and torn is true. Any
-// other line that is not a record is an error with name and line number.
+// lineStart is how every line begins that Writer writes.
+const lineStart = `{"kind":`
+
+// Parse returns the records in b, the bytes of a records file or of several one
+// after the other. What a crash or a full disk cut short is left out: a last line, and then
+// torn is true, and the start of a line that goes on with a record, the first of the next
+// file. Any other line that is not a record is an error with name and line number.
 func Parse(name string, b []byte) (recs []Record, torn bool, err error) {
 	lines, torn, err := parseLines(name, b)
 	if err != nil {
@@ -28,34 +34,86 @@ func Parse(name string, b []byte) (recs []Record, torn bool, err error) {
 	return recs, torn, nil
 }
 
-// parseLines is Parse with the text of the lines. Empty lines are left out.
+// parseLines is Parse with the text of the records. Empty lines are left out.
 func parseLines(name string, b []byte) (lines []line, torn bool, err error) {
 	for n := 1; len(b) > 0; n++ {
 		text, rest, whole := bytes.Cut(b, []byte("\n"))
 		b = rest
-		if len(bytes.TrimSpace(text)) == 0 {
-			continue
-		}
-		l := line{text: text}
-		if err := json.Unmarshal(text, &l.rec); err != nil {
-			if !whole {
+		for text = bytes.TrimSpace(text); len(text) > 0; text = bytes.TrimSpace(text) {
+			l, after, err := first(text)
+			if err != nil && !whole && errors.As(err, new(*json.SyntaxError)) {
 				// No strict prefix of a JSON object is a JSON object, so this is a
 				// line whose write did not finish.
 				return lines, true, nil
 			}
-			return nil, false, fmt.Errorf("%s:%d: %w", name, n, err)
+			if err != nil {
+				return nil, false, fmt.Errorf("%s:%d: %w", name, n, err)
+			}
+			lines, text = append(lines, l), after
 		}
-		if err := l.rec.Check(); err != nil {
-			return nil, false, fmt.Errorf("%s:%d: %w", name, n, err)
-		}
-		lines = append(lines, l)
 	}
 	return lines, false, nil
 }
 
-// ReadFiles returns the records of all files, one file after the other: what
-// reading their concatenation gives, but for torn last lines, which are left
-// out of each.
+// first returns the record that text begins with, be it after the torn start of another,
+// and the text behind it.
+func first(text []byte) (line, []byte, error) {
+	l := line{text: text}
+	fault := json.Unmarshal(text, &l.rec)
+	if fault == nil {
+		return l, nil, l.rec.Check()
+	}
+	for i := 0; i >= 0; i = nextStart(text, i) {
+		var object json.RawMessage
+		d := json.NewDecoder(bytes.NewReader(text[i:]))
+		if d.Decode(&object) != nil {
+			continue
+		}
+		l := line{text: object}
+		err := json.Unmarshal(object, &l.rec)
+		if err == nil {
+			err = l.rec.Check()
+		}
+		if i == 0 || err == nil && isTorn(text[:i]) {
+			return l, text[i+int(d.InputOffset()):], err
+		}
+	}
+	return line{}, nil, fault
+}
+
+// nextStart returns the next place behind i where a record may begin in text; -1 when there
+// is none. A nested object may begin like a record too.
+func nextStart(text []byte, i int) int {
+	n := bytes.Index(text[i+1:], []byte(lineStart))
+	if n < 0 {
+		return -1
+	}
+	return i + 1 + n
+}
+
+// isTorn reports whether text is the torn start of a record, or of several one after the
+// other, which files of a single torn line leave.
+func isTorn(text []byte) bool {
+	for len(text) > 0 {
+		piece := text
+		err := json.NewDecoder(bytes.NewReader(text)).Decode(new(json.RawMessage))
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			// What follows a torn start is refused within three bytes of its own start
+			// ({" may still be read as the end of a string), so that is the last { so far.
+			piece = text[:max(0, bytes.LastIndexByte(text[:syntax.Offset], '{'))]
+		} else if !errors.Is(err, io.ErrUnexpectedEOF) {
+			return false // a whole object
+		}
+		if n := min(len(piece), len(lineStart)); n == 0 || string(piece[:n]) != lineStart[:n] {
+			return false
+		}
+		text = text[len(piece):]
+	}
+	return true
+}
+
+// ReadFiles returns the records of all files, one file after the other.
 func ReadFiles(paths ...string) ([]Record, error) {
 	var all []Record
 	for _, p := range paths {
