@@ -190,11 +190,12 @@ var countUnits = []struct {
 	factor float64
 }{
 	{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3},
-	{"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10}, {"G", 1e9}, {"M", 1e6}, {"k", 1e3}, {"B", 1}, {"", 1},
+	{"Gi", 1 << 30}, {"Mi", 1 << 20}, {"Ki", 1 << 10}, {"G", 1e9}, {"M", 1e6}, {"k", 1e3}, {"B", 1}, {"bpw", 1}, {"", 1},
 }
 
 // ParseCount reads a whole number with an optional unit: k, M, G are powers
-// of 1000, Ki, Mi, Gi of 1024; a final B means bytes and changes nothing.
+// of 1000, Ki, Mi, Gi of 1024; a final B means bytes and bpw bits per weight,
+// which change nothing.
 func ParseCount(s string) (int64, error) {
 	for _, u := range countUnits {
 		num, ok := strings.CutSuffix(s, u.suffix)

@@ -106,12 +106,12 @@ func TestAliasesAreBounded(t *testing.T) {
 }
 
 func TestUnits(t *testing.T) {
-	for s, want := range map[string]int64{"4k": 4000, "2Mi": 2 << 20, "1 GiB": 1 << 30, "7": 7, "1.5k": 1500, "3MB": 3e6} {
+	for s, want := range map[string]int64{"4k": 4000, "2Mi": 2 << 20, "1 GiB": 1 << 30, "7": 7, "1.5k": 1500, "3MB": 3e6, "4bpw": 4} {
 		if got, err := ParseCount(s); err != nil || got != want {
 			t.Errorf("ParseCount(%q) = %d, %v, want %d", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "k", "1.5", "x", "1e30", "4 kk", "nan"} {
+	for _, s := range []string{"", "k", "1.5", "x", "1e30", "4 kk", "nan", "0.5bpw", "4kbpw"} {
 		if got, err := ParseCount(s); err == nil {
 			t.Errorf("ParseCount(%q) = %d, want an error", s, got)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ type variant struct {
 	method  *subject.Method
 	node    scenarios.Node // the fields of this combination
 	options any
+	// overrides are those without faults.
+	overrides []subject.Override
 }
 
 // methods expands the methods to cases and finds the baseline.
@@ -38,11 +41,14 @@ func (x *expander) methods() {
 			}
 		}
 	}
+	x.uniqueLabels()
 	x.p.allCases = x.p.Cases
 	x.baseline()
 }
 
-// variants decodes every combination of a method's axes.
+// variants decodes every combination of a method's axes. Those whose options
+// can be used are returned even where other faults refuse the scenario, so that
+// the faults of their cases are told too.
 func (x *expander) variants(m scenarios.Method) []variant {
 	method, ok := subject.LookupMethod(m.Name)
 	if !ok {
@@ -52,71 +58,118 @@ func (x *expander) variants(m scenarios.Method) []variant {
 		}
 		return nil
 	}
+	sound := x.checkEntry(m, method)
+	var vs []variant
+	for _, n := range m.Expand() {
+		f := &scenarios.Faults{}
+		v := variant{entry: m, method: method, node: n, options: method.New()}
+		scenarios.Decode(n, m.Path, v.options, f)
+		checkOptions(v, n, m.Path, m.Pos, v.options, failedFields(f.List, m.Path), f)
+		bad := failedFields(f.List, m.Path)
+		if size := n.Field("bits"); m.Match != "" && size.Kind != scenarios.Absent {
+			f.Add(size.Pos, "%s.bits: with match the size comes from the other method: remove one of the two", m.Path)
+		}
+		for _, o := range m.Overrides {
+			if override, ok := decodeOverride(v, o, bad, f); ok {
+				v.overrides = append(v.overrides, override)
+			}
+		}
+		x.faults.List = append(x.faults.List, f.List...)
+		if sound && len(bad) == 0 {
+			vs = append(vs, v)
+		}
+	}
+	return vs
+}
+
+// checkEntry checks what the combinations of a method's axes share, and
+// reports whether they make cases.
+func (x *expander) checkEntry(m scenarios.Method, method *subject.Method) bool {
+	sound := true
 	if m.Seeds != nil && !method.Chance {
 		x.faults.Add(m.SeedsPos, "%s.seeds: %s has no chance in it: remove seeds", m.Path, m.Name)
 	}
-	if m.Match != "" && !method.Matches {
+	switch {
+	case m.Match == "":
+	case !method.Matches:
 		x.faults.Add(m.MatchPos, "%s.match: %s has no size to adjust; only svd can match another method's bytes", m.Path, m.Name)
+		sound = false
+	case !slices.ContainsFunc(x.s.Methods, func(o scenarios.Method) bool { return o.Path != m.Path && isTarget(o, m.Match) }):
+		x.faults.Add(m.MatchPos, "%s.match: %q is no other method of this scenario with a size of its own", m.Path, m.Match)
+		sound = false
 	}
 	for _, pattern := range slices.Concat(m.Only, m.Except) {
 		if _, err := path.Match(pattern, ""); err != nil {
 			x.faults.Add(m.Pos, "%s: pattern %q: %v", m.Path, pattern, err)
-			return nil
+			sound = false
 		}
 	}
-	var vs []variant
-	reported := map[string]bool{}
-	for _, n := range m.Expand() {
-		f := &scenarios.Faults{}
-		o := method.New()
-		scenarios.Decode(n, m.Path, o, f)
-		if len(f.List) == 0 {
-			for _, err := range method.Check(o) {
-				f.Add(fieldPos(n, m.Pos, err), "%s", fieldMessage(m.Path, err))
-			}
-		}
-		if m.Match != "" && n.Field("bits").Kind != scenarios.Absent {
-			f.Add(n.Field("bits").Pos, "%s.bits: with match the size comes from the other method: remove one of the two", m.Path)
-		}
-		for _, fault := range f.List {
-			if key := fmt.Sprint(fault); !reported[key] {
-				reported[key] = true
-				x.faults.Add(fault.Pos, "%s", fault.Message)
-			}
-		}
-		if len(f.List) == 0 {
-			vs = append(vs, variant{m, method, n, o})
+	if method.Moments != subject.NoMoments && len(x.calibration) == 0 {
+		x.faults.Add(m.Pos, "%s: %s looks at calibration text: add calibration: {corpus: …, sequences: 128, length: 2048}", m.Path, m.Name)
+		sound = false
+	}
+	return sound
+}
+
+// isTarget reports whether m has sizes that a match on name takes.
+func isTarget(m scenarios.Method, name string) bool {
+	method, ok := subject.LookupMethod(m.Name)
+	return ok && m.Name == name && m.Match == "" && method.Compress != nil
+}
+
+// checkOptions adds the faults of options that were decoded from n, but those
+// that follow from fields that failed.
+func checkOptions(v variant, n scenarios.Node, path string, pos scenarios.Pos, options any, failed []string, f *scenarios.Faults) {
+	for _, err := range v.method.Check(options) {
+		if !follows(failed, err) {
+			f.Add(fieldPos(n, pos, err), "%s", fieldMessage(path, err))
 		}
 	}
-	return vs
+}
+
+// decodeOverride reads an override on top of the options of v, of whose fields
+// some are bad and told already. Not ok means that it cannot be used.
+func decodeOverride(v variant, o scenarios.Override, bad []string, f *scenarios.Faults) (subject.Override, bool) {
+	own := &scenarios.Faults{}
+	if _, err := path.Match(o.Tensors, ""); err != nil {
+		own.Add(o.Pos, "%s.tensors: pattern %q: %v", o.Path, o.Tensors, err)
+	}
+	opts := v.method.New()
+	scenarios.Decode(v.node, v.entry.Path, opts, &scenarios.Faults{}) // told already
+	n := scenarios.Node{Pos: o.Pos, Kind: scenarios.Map, Fields: o.Params}
+	scenarios.Decode(n, o.Path, opts, own)
+	failed := failedFields(own.List, o.Path)
+	for _, field := range bad {
+		if n.Field(field).Kind == scenarios.Absent {
+			failed = append(failed, field)
+		}
+	}
+	checkOptions(v, n, o.Path, o.Pos, opts, failed, own)
+	f.List = append(f.List, own.List...)
+	return subject.Override{Tensors: o.Tensors, Options: opts}, len(failedFields(own.List, o.Path)) == 0
 }
 
 // cases returns the cases of one variant: targets × calibrations × seeds.
 func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 	targets := []*variant{nil}
 	if v.entry.Match != "" {
-		targets = x.targets(v, all, self)
+		targets = targetsOf(v, all, self)
 	}
 	calibrations := []*subject.Calibration{nil}
 	if v.method.Moments != subject.NoMoments {
-		if len(x.calibration) == 0 {
-			x.faults.Add(v.entry.Pos, "%s: %s looks at calibration text: add calibration: {corpus: …, sequences: 128, length: 2048}", v.entry.Path, v.method.Name)
-			return nil
-		}
 		calibrations = x.calibration
 	}
 	seeds := v.entry.Seeds
 	if len(seeds) == 0 {
 		seeds = []uint64{0}
 	}
-	overrides := x.overrides(v)
 	var cs []*subject.Case
 	for _, t := range targets {
 		for _, cal := range calibrations {
 			for _, seed := range seeds {
 				c := &subject.Case{
 					Method: v.method, Options: v.options, Seed: seed, Calibration: cal,
-					Only: v.entry.Only, Except: v.entry.Except, Overrides: overrides,
+					Only: v.entry.Only, Except: v.entry.Except, Overrides: v.overrides,
 				}
 				x.complete(c, v, t, len(targets) == 1)
 				cs = append(cs, c)
@@ -126,42 +179,17 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 	return cs
 }
 
-// targets finds the variants of the method that v matches.
-func (x *expander) targets(v variant, all [][]variant, self int) []*variant {
+// targetsOf finds the variants of the method that v matches.
+func targetsOf(v variant, all [][]variant, self int) []*variant {
 	var found []*variant
 	for i := range all {
 		for j := range all[i] {
-			if t := &all[i][j]; i != self && t.method.Name == v.entry.Match && t.entry.Match == "" && t.method.Compress != nil {
+			if t := &all[i][j]; i != self && isTarget(t.entry, v.entry.Match) {
 				found = append(found, t)
 			}
 		}
 	}
-	if len(found) == 0 {
-		x.faults.Add(v.entry.MatchPos, "%s.match: %q is no other method of this scenario with a size of its own", v.entry.Path, v.entry.Match)
-	}
 	return found
-}
-
-func (x *expander) overrides(v variant) []subject.Override {
-	var os []subject.Override
-	for _, o := range v.entry.Overrides {
-		if _, err := path.Match(o.Tensors, ""); err != nil {
-			x.faults.Add(o.Pos, "%s.tensors: pattern %q: %v", o.Path, o.Tensors, err)
-		}
-		opts := v.method.New()
-		f := &scenarios.Faults{}
-		scenarios.Decode(v.node, v.entry.Path, opts, f)
-		n := scenarios.Node{Pos: o.Pos, Kind: scenarios.Map, Fields: o.Params}
-		scenarios.Decode(n, o.Path, opts, f)
-		if len(f.List) == 0 {
-			for _, err := range v.method.Check(opts) {
-				f.Add(fieldPos(n, o.Pos, err), "%s", fieldMessage(o.Path, err))
-			}
-		}
-		x.faults.List = append(x.faults.List, f.List...)
-		os = append(os, subject.Override{Tensors: o.Tensors, Options: opts})
-	}
-	return os
 }
 
 // complete fills in parameters, label and identity of a case.
@@ -169,40 +197,55 @@ func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget b
 	c.Params = subject.Params(v.options)
 	label := []string{v.method.Name}
 	if t != nil {
-		o := x.overrides(*t)
-		c.Target = &subject.Target{Method: t.method, Options: t.options, Only: t.entry.Only, Except: t.entry.Except, Overrides: o}
-		words := describe(t.method.Name, t.node)
+		c.Target = &subject.Target{Method: t.method, Options: t.options, Only: t.entry.Only, Except: t.entry.Except, Overrides: t.overrides}
 		name := t.method.Name // enough where it has one size
 		if !onlyTarget {
-			name = strings.ReplaceAll(words, " ", ",")
+			name = strings.Join(describe(*t), ",")
 		}
 		label = append(label, "match="+name)
 		c.Params["match"] = t.method.Name
 		c.Params["match_params"] = paramWords(subject.Params(t.options)) + selection(t.entry)
 		delete(c.Params, "bits")
 	}
-	for _, f := range v.node.Fields {
-		label = append(label, f.Key+"="+strings.TrimSuffix(f.Value.Text, "bpw"))
-	}
+	label = append(label, fieldWords(v.node)...)
 	if len(v.entry.Seeds) > 0 {
 		label = append(label, "seed="+strconv.FormatUint(c.Seed, 10))
 	}
 	if len(x.calibration) > 1 && c.Calibration != nil {
-		label = append(label, fmt.Sprintf("calibration=%s/%dx%d/%d", c.Calibration.Corpus.Name, c.Calibration.Sequences, c.Calibration.Length, c.Calibration.Seed))
+		label = append(label, "calibration="+calibrationWord(c.Calibration))
 	}
 	if s := selection(v.entry); s != "" {
 		c.Params["tensors"] = s
 		label = append(label, "tensors="+s)
 	}
 	c.Label = strings.Join(label, " ")
-	if x.p.Env.Model != nil {
-		x.identify(c)
-		for _, err := range c.CheckModel(x.p.Env.Model.Config) {
-			x.faults.Add(fieldPos(v.node, v.entry.Pos, err), "%s", fieldMessage(v.entry.Path, err))
-		}
-	} else {
+	if x.p.Env.Model == nil {
 		c.ID = c.Label
+		return
 	}
+	x.identify(c)
+	for _, err := range c.CheckModel(x.p.Env.Model.Config) {
+		name, _ := startField(err)
+		switch {
+		case name == "match":
+			x.shapeFault(v.entry.MatchPos, name, fieldMessage(v.entry.Path, err))
+		case t == nil || name == "" && x.covers(*t): // what is wrong with a target is told there
+			x.shapeFault(fieldPos(v.node, v.entry.Pos, err), name, fieldMessage(v.entry.Path, err))
+		}
+	}
+}
+
+// covers reports whether a variant compresses any of the model's matrices.
+func (x *expander) covers(v variant) bool {
+	c := subject.Case{Method: v.method, Only: v.entry.Only, Except: v.entry.Except}
+	for layer := range x.p.Env.Model.Config.Layers {
+		for _, s := range x.p.Env.Model.Config.Linears(layer) {
+			if c.Covers(s.Name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // identify hashes what decides a case's result.
@@ -214,13 +257,45 @@ func (x *expander) identify(c *subject.Case) {
 	c.Hash, c.ID = hash, hash[:12]
 }
 
-// describe names a variant by the fields that its scenario gives.
-func describe(method string, n scenarios.Node) string {
-	words := []string{method}
-	for _, f := range n.Fields {
-		words = append(words, f.Key+"="+f.Value.Text)
+// uniqueLabels adds the id to labels that several cases share, such as those
+// of two calibration files of one name in different folders.
+func (x *expander) uniqueLabels() {
+	count := map[string]int{}
+	for _, c := range x.p.Cases {
+		count[c.Label]++
 	}
-	return strings.Join(words, " ")
+	for _, c := range x.p.Cases {
+		if count[c.Label] > 1 {
+			c.Label += " id=" + c.ID
+		}
+	}
+}
+
+// calibrationWord names a calibration: text, size and seed.
+func calibrationWord(c *subject.Calibration) string {
+	name := c.Corpus.Name
+	if c.Corpus.File != "" {
+		name = filepath.Base(c.Corpus.File)
+	}
+	return fmt.Sprintf("%s,%dx%d,seed%d", name, c.Sequences, c.Length, c.Seed)
+}
+
+// fieldWords are the fields of a combination as field=value.
+func fieldWords(n scenarios.Node) []string {
+	var words []string
+	for _, f := range n.Fields {
+		words = append(words, f.Key+"="+strings.TrimSuffix(f.Value.Text, "bpw"))
+	}
+	return words
+}
+
+// describe names a variant by the fields and tensors that its scenario gives.
+func describe(v variant) []string {
+	words := append([]string{v.method.Name}, fieldWords(v.node)...)
+	if s := selection(v.entry); s != "" {
+		words = append(words, "tensors="+s)
+	}
+	return words
 }
 
 func paramWords(p map[string]any) string {
@@ -293,41 +368,52 @@ func (x *expander) faulty(name string) bool {
 	return false
 }
 
-// selectCases keeps the cases of a pattern or of a K/N share. The baseline of
-// a pattern stays only if the pattern names it.
+// selectCases keeps the cases of a pattern or of a K/N share, which may be
+// empty. The baseline of a pattern stays only if the pattern names it.
 func (p *Plan) selectCases(sel string) error {
 	if sel == "" {
 		return nil
 	}
-	keep := func(i int, c *subject.Case) bool {
-		for _, name := range []string{c.Label, c.ID, c.Method.Name} {
-			if ok, _ := path.Match(sel, name); ok {
-				return true
-			}
-		}
-		return false
+	fault := func(format string, args ...any) error {
+		f := &scenarios.Faults{Path: p.Scenario.Path}
+		f.Add(scenarios.Pos{}, "--cases: "+format, args...)
+		return f
 	}
-	if k, n, ok := strings.Cut(sel, "/"); ok {
-		ki, err1 := strconv.Atoi(k)
-		ni, err2 := strconv.Atoi(n)
-		if err1 == nil && err2 == nil {
-			if ki < 1 || ni < 1 || ki > ni {
-				return &scenarios.Faults{Path: p.Scenario.Path, List: []scenarios.Fault{{Message: fmt.Sprintf("--cases: %s, want K/N with 1 <= K <= N", sel)}}}
-			}
-			keep = func(i int, _ *subject.Case) bool { return i%ni == ki-1 }
-		}
+	share, of, isShare := parseShare(sel)
+	if isShare && (share < 1 || share > of) {
+		return fault("%s, want K/N with 1 <= K <= N", sel)
 	}
 	var kept []*subject.Case
 	var labels []string
 	for i, c := range p.Cases {
 		labels = append(labels, c.Label)
-		if keep(i, c) {
+		if isShare && i%of == share-1 || !isShare && named(c, sel) {
 			kept = append(kept, c)
 		}
 	}
-	if _, err := path.Match(sel, ""); err != nil || len(kept) == 0 {
-		return &scenarios.Faults{Path: p.Scenario.Path, List: []scenarios.Fault{{Message: fmt.Sprintf("--cases: %q selects none of %s", sel, strings.Join(labels, "; "))}}}
+	if len(kept) == 0 && !isShare {
+		return fault("%q selects none of %s", sel, strings.Join(labels, "; "))
 	}
 	p.Cases = kept
 	return nil
+}
+
+// parseShare reads K/N.
+func parseShare(sel string) (k, n int, ok bool) {
+	first, second, _ := strings.Cut(sel, "/")
+	k, err1 := strconv.Atoi(first)
+	n, err2 := strconv.Atoi(second)
+	return k, n, err1 == nil && err2 == nil
+}
+
+// named reports whether a pattern fits the label, the id or the method of a
+// case. Unlike in names of files, * also stands for slashes.
+func named(c *subject.Case, pattern string) bool {
+	plain := strings.NewReplacer("/", "\x00")
+	for _, name := range []string{c.Label, c.ID, c.Method.Name} {
+		if ok, err := path.Match(plain.Replace(pattern), plain.Replace(name)); ok && err == nil {
+			return true
+		}
+	}
+	return false
 }

@@ -35,7 +35,7 @@ func (p *Plan) Steps() []Step {
 				continue
 			}
 			guess := m.suite(c, s.Cost(p.Context, s.Options))
-			if s.Name == "approx" && !moments && p.Context.Calibration() != nil {
+			if wantsMoments(s) && !moments {
 				moments = true
 				if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*p.Context.Calibration())); !ok {
 					guess += m.walk(p.Context.Calibration(), true)
@@ -53,6 +53,13 @@ func (p *Plan) Steps() []Step {
 		}
 	}
 	return steps
+}
+
+// wantsMoments reports whether a suite measures the H-weighted error, for which
+// the second moments of the first calibration are wanted.
+func wantsMoments(s Suite) bool {
+	hessian, _ := s.Recipe.Identity["hessian"].(bool)
+	return hessian
 }
 
 // machine turns work into time.

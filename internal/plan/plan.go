@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/stage"
@@ -24,10 +23,13 @@ type Settings struct {
 	Cache   string
 	Device  string // "" leaves it to the scenario, then auto
 	Threads int    // 0 leaves it to the scenario, then all processors
-	Cases   string // "" all; a pattern over labels and ids, or K/N
-	Suites  []string
-	Child   func(ctx context.Context, args ...string) ([]byte, error)
-	Warn    func(error) // told of damaged cache entries that are set aside
+	// DeviceFrom and ThreadsFrom say where Device and Threads come from, such
+	// as --threads.
+	DeviceFrom, ThreadsFrom string
+	Cases                   string // "" all; a pattern over labels and ids, or K/N
+	Suites                  []string
+	Child                   func(ctx context.Context, args ...string) ([]byte, error)
+	Warn                    func(error) // told of damaged cache entries that are set aside
 }
 
 // A Plan is a scenario whose every part is known and checked.
@@ -40,6 +42,9 @@ type Plan struct {
 	// Baseline is the label of the case that ratios are taken against, "" for
 	// none.
 	Baseline string
+	// DeviceFrom and ThreadsFrom say what decided the two: that of the
+	// settings, the scenario or default.
+	DeviceFrom, ThreadsFrom string
 
 	// What the scenario asks for before flags select from it.
 	allCases  []*subject.Case
@@ -62,16 +67,10 @@ type Suite struct {
 func Make(s *scenarios.Scenario, set Settings) (*Plan, error) {
 	faults := &scenarios.Faults{Path: s.Path, List: slices.Clone(s.Faults)}
 	p := &Plan{Scenario: s}
-	device, threads := set.Device, set.Threads
-	if device == "" {
-		device = s.Device
-	}
-	if device == "" {
-		device = "auto"
-	}
-	if threads == 0 {
-		threads = s.Threads
-	}
+	var device string
+	var threads int
+	device, p.DeviceFrom = firstSet("auto", set.Device, set.DeviceFrom, s.Device)
+	threads, p.ThreadsFrom = firstSet(0, set.Threads, set.ThreadsFrom, s.Threads)
 	dev, cfg, err := subject.OpenDevice(device, threads)
 	if err != nil {
 		return nil, err
@@ -81,6 +80,7 @@ func Make(s *scenarios.Scenario, set Settings) (*Plan, error) {
 	x.model()
 	x.methods()
 	x.suites(set.Suites)
+	faults.List = distinct(faults.List)
 	if err := faults.Err(); err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
@@ -88,6 +88,30 @@ func Make(s *scenarios.Scenario, set Settings) (*Plan, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// firstSet returns the first of set, scenario and otherwise that is not zero,
+// and where it comes from.
+func firstSet[T comparable](otherwise, set T, setFrom string, scenario T) (value T, from string) {
+	var zero T
+	switch {
+	case set != zero:
+		return set, setFrom
+	case scenario != zero:
+		return scenario, "the scenario"
+	}
+	return otherwise, "default"
+}
+
+// distinct drops faults that are there before: several cases of an entry may
+// share one.
+func distinct(list []scenarios.Fault) []scenarios.Fault {
+	seen := map[scenarios.Fault]bool{}
+	return slices.DeleteFunc(list, func(f scenarios.Fault) bool {
+		again := seen[f]
+		seen[f] = true
+		return again
+	})
 }
 
 // Close releases the model and the device.
@@ -105,6 +129,7 @@ type expander struct {
 	s           *scenarios.Scenario
 	faults      *scenarios.Faults
 	calibration []*subject.Calibration
+	tooFew      map[tooFew]int // index in faults of the worst one
 }
 
 // lines adds a fault for every line of err at pos.
@@ -186,7 +211,7 @@ func (x *expander) suites(only []string) {
 	}
 	seen := map[string]bool{}
 	for _, e := range entries {
-		if x.prepareSuite(e, scoring) {
+		if x.prepareSuite(e, scoring) && e.clean {
 			x.addSuite(e, only, seen)
 		}
 	}
@@ -201,7 +226,9 @@ func (x *expander) suites(only []string) {
 type suiteEntry struct {
 	scenarios.Suite
 	suite    suites.Suite
-	options  any // nil after a fault
+	options  any      // nil for an unknown suite, and once Prepare finds faults
+	failed   []string // fields that could not be decoded
+	clean    bool     // decoded without a fault
 	prepared bool
 }
 
@@ -214,11 +241,11 @@ func (x *expander) decodeSuite(ss scenarios.Suite) *suiteEntry {
 		}
 		return e
 	}
-	o, before := e.suite.New(), len(x.faults.List)
-	scenarios.Decode(ss.Params, ss.Path, o, x.faults)
-	if len(x.faults.List) == before {
-		e.options = o
-	}
+	f := &scenarios.Faults{}
+	e.options = e.suite.New()
+	scenarios.Decode(ss.Params, ss.Path, e.options, f)
+	e.failed, e.clean = failedFields(f.List, ss.Path), len(f.List) == 0
+	x.faults.List = append(x.faults.List, f.List...)
 	return e
 }
 
@@ -236,6 +263,9 @@ func (x *expander) prepareSuite(e *suiteEntry, scoring bool) bool {
 	}
 	errs := e.suite.Prepare(x.p.Context, e.options)
 	for _, err := range errs {
+		if follows(e.failed, err) {
+			continue
+		}
 		name, _ := startField(err)
 		if !scoring && e.suite.Scores == nil && slices.Contains([]string{"recipe", "corpus", "windows"}, name) && e.Params.Field(name).Kind == scenarios.Absent {
 			continue
@@ -281,42 +311,6 @@ func (x *expander) addSuite(e *suiteEntry, only []string, seen map[string]bool) 
 	if len(only) == 0 || slices.Contains(only, e.suite.Name) {
 		x.p.Suites = append(x.p.Suites, ps)
 	}
-}
-
-// startField splits the field, and its index or -1, off the start of a fault
-// such as "prompt[1]: 0, want at least 1".
-func startField(err error) (name string, index int) {
-	name, _, found := strings.Cut(err.Error(), ":")
-	if !found || strings.Contains(name, " ") {
-		return "", -1
-	}
-	name, at, found := strings.Cut(strings.TrimSuffix(name, "]"), "[")
-	if index, err := strconv.Atoi(at); found && err == nil {
-		return name, index
-	}
-	return name, -1
-}
-
-// fieldPos finds the place of the field that a fault starts with.
-func fieldPos(n scenarios.Node, otherwise scenarios.Pos, err error) scenarios.Pos {
-	name, index := startField(err)
-	v := n.Field(name)
-	switch {
-	case v.Kind == scenarios.Absent:
-		return otherwise
-	case index >= 0 && index < len(v.Items):
-		return v.Items[index].Pos
-	}
-	return v.Pos
-}
-
-// fieldMessage puts the path of a method or suite before a fault: path.field
-// for a fault that starts with a field.
-func fieldMessage(path string, err error) string {
-	if name, _ := startField(err); name != "" {
-		return path + "." + err.Error()
-	}
-	return path + ": " + err.Error()
 }
 
 // shortHash is the first 12 hex digits of the hash of a map of scalars.

@@ -2,12 +2,14 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/scenarios"
 )
 
@@ -70,12 +72,12 @@ int4 bits=4 group=128
 int4 bits=3 group=128
 svd match=int4,bits=4,group=128
 svd match=int4,bits=3,group=128
-sketchtune bits=2 calibration=demo-calibration/2x64/0 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
-sketchtune bits=2 calibration=demo-calibration/2x64/1 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
-ultrasketch bits=0.5 seed=1 calibration=demo-calibration/2x64/0
-ultrasketch bits=0.5 seed=2 calibration=demo-calibration/2x64/0
-ultrasketch bits=0.5 seed=1 calibration=demo-calibration/2x64/1
-ultrasketch bits=0.5 seed=2 calibration=demo-calibration/2x64/1`
+sketchtune bits=2 calibration=demo-calibration,2x64,seed0 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
+sketchtune bits=2 calibration=demo-calibration,2x64,seed1 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
+ultrasketch bits=0.5 seed=1 calibration=demo-calibration,2x64,seed0
+ultrasketch bits=0.5 seed=2 calibration=demo-calibration,2x64,seed0
+ultrasketch bits=0.5 seed=1 calibration=demo-calibration,2x64,seed1
+ultrasketch bits=0.5 seed=2 calibration=demo-calibration,2x64,seed1`
 	got := labels(p)
 	if sorted(got) != sorted(want) {
 		t.Errorf("cases\n%s\nwant\n%s", got, want)
@@ -133,14 +135,123 @@ func TestSelect(t *testing.T) {
 	}
 }
 
+// TestEmptyShare: more shares than cases leave some without any, which is no
+// fault: an array job may have them.
+func TestEmptyShare(t *testing.T) {
+	p := mustMake(t, text, Settings{Threads: 1, Cases: "12/12"})
+	if len(p.Cases) != 0 || p.CacheBytes() != 0 || len(p.Steps()) != 0 {
+		t.Errorf("%d cases, %d bytes, %d steps", len(p.Cases), p.CacheBytes(), len(p.Steps()))
+	}
+}
+
+// TestLabels: calibration files are told apart by base name, files of one base
+// name by the id, targets by their tensors.
+func TestLabels(t *testing.T) {
+	s := load(t, `name: x
+model: demo
+methods:
+  - {name: int4, bits: 4, only: "*.q_proj.*"}
+  - {name: int4, bits: 4, except: "*.q_proj.*"}
+  - {name: svd, match: int4}
+  - {name: ultrasketch, bits: 0.5bpw}
+calibration:
+  - {corpus: {file: a.txt}, sequences: 1, length: 8}
+  - {corpus: {file: b.txt}, sequences: 1, length: 8}
+  - {corpus: {file: c/b.txt}, sequences: 1, length: 8}
+suites: [memory]
+`)
+	if err := os.Mkdir(filepath.Join(s.Dir, "c"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"a.txt", "b.txt", "c/b.txt"} {
+		words := strings.Repeat([]string{"one ", "two ", "three "}[i], 50)
+		if err := os.WriteFile(filepath.Join(s.Dir, name), []byte(words), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := Make(s, Settings{Cache: t.TempDir(), Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	want := `int4 bits=4 tensors=only:*.q_proj.*
+int4 bits=4 tensors=except:*.q_proj.*
+svd match=int4,bits=4,tensors=only:*.q_proj.*
+svd match=int4,bits=4,tensors=except:*.q_proj.*
+ultrasketch bits=0.5 calibration=a.txt,1x8,seed0
+ultrasketch bits=0.5 calibration=b.txt,1x8,seed0 id=` + p.Cases[5].ID + `
+ultrasketch bits=0.5 calibration=b.txt,1x8,seed0 id=` + p.Cases[6].ID
+	if got := labels(p); got != want || p.Cases[5].ID == p.Cases[6].ID {
+		t.Errorf("labels\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestNamed: * in a pattern of cases also stands for slashes.
+func TestNamed(t *testing.T) {
+	c := &subject.Case{Label: "int4 bits=4 tensors=only:a/b", ID: "0123456789ab", Method: &subject.Method{Name: "int4"}}
+	for pattern, want := range map[string]bool{"int4*": true, "*only:*b": true, "*a/b": true, "*a/c": false, "int?": true, "0123*": true, "[": false, "bits": false} {
+		if named(c, pattern) != want {
+			t.Errorf("%q fits: %v, want %v", pattern, !want, want)
+		}
+	}
+}
+
+// TestFaultsTogether: a fault hides no other one, and none is told that only
+// follows from another.
+func TestFaultsTogether(t *testing.T) {
+	const head = "name: x\nmodel: demo\nmethods:\n  - dense\n  - %s\ncalibration: {corpus: demo-calibration, sequences: 1, length: 8}\nsuites:\n  - %s\n"
+	for _, c := range []struct{ method, suite, want string }{
+		{"{name: int4, bits: 5, grup: 64}", "memory",
+			"5:24: methods[1].bits: 5, want one of 2, 3, 4, 8\n5:27: unknown field \"grup\" in methods[1]; did you mean \"group\"?"},
+		{"{name: int4, bits: x, group: -1}", "memory",
+			"5:24: methods[1].bits: x, want a whole number such as 128, 4k or 2Mi\n5:34: methods[1].group: -1, want 0 (the whole row) or more"},
+		{"{name: int4, overrides: [{tensors: \"[\", bits: 7, foo: 1}]}", "memory",
+			"5:30: methods[1].overrides[0].tensors: pattern \"[\": syntax error in pattern\n5:51: methods[1].overrides[0].bits: 7, want one of 2, 3, 4, 8\n5:54: unknown field \"foo\" in methods[1].overrides[0]"},
+		{"{name: int4, bits: [4, 7], only: \"[\", overrides: [{tensors: a, group: -2}]}", "memory",
+			"5:5: methods[1]: pattern \"[\": syntax error in pattern\n5:28: methods[1].bits: 7, want one of 2, 3, 4, 8\n5:75: methods[1].overrides[0].group: -2, want 0 (the whole row) or more"},
+		{"{name: svd, bits: [0.01, 0.001], seeds: [1, 2], foo: 1}", "memory",
+			"5:24: methods[1].bits: 0.01 are too few for rank 1 of a 128×256 matrix, which takes 0.188 bits per weight\n" +
+				"5:30: methods[1].bits: 0.001 are too few for rank 1 of a 128×256 matrix, which takes 0.188 bits per weight\n5:53: unknown field \"foo\" in methods[1]"},
+		{"{name: int4, bits: 7}\n  - {name: svd, match: int4}", "memory", "5:24: methods[1].bits: 7, want one of 2, 3, 4, 8"},
+		{"int4", "{name: latency, prompt: [0, x], nw: 3, blocks: 2}",
+			"8:30: suites[0].prompt[0]: 0, want at least 1\n8:33: suites[0].prompt[1]: x, want a whole number such as 128, 4k or 2Mi\n" +
+				"8:37: unknown field \"nw\" in suites[0]; did you mean \"new\"?\n8:52: suites[0].blocks: 2, want at least 6 (fewer give no 95 % interval of a median)"},
+		{"int4", "approx\n  - {name: perplexity, recipe: gptq-64, corpus: {jion: rows}}",
+			"9:49: suites[1].corpus.file: missing\n9:50: unknown field \"jion\" in suites[1].corpus; did you mean \"join\"?"},
+		{"int4", "approx\n  - {name: perplexity, recipe: gptq-64, corpus: {file: nope.raw, join: raws}}",
+			"9:49: suites[1].corpus: open nope.raw: no such file or directory; put the text there (a relative path starts from the scenario's folder) or name a shipped one\n" +
+				"9:72: suites[1].corpus.join: raws, want one of rows, lines, raw; did you mean \"rows\"?"},
+		{"int4", "approx\n  - {name: perplexity, recipe: gptq-64, corpus: demo, windos: 1}", "9:55: unknown field \"windos\" in suites[1]; did you mean \"windows\"?"},
+	} {
+		s, _ := scenarios.Parse([]byte(fmt.Sprintf(head, c.method, c.suite)), "x", t.TempDir())
+		_, err := Make(s, Settings{Cache: t.TempDir(), Threads: 1})
+		want := "x:" + strings.ReplaceAll(c.want, "\n", "\nx:")
+		if err == nil {
+			t.Errorf("%s, %s: no fault", c.method, c.suite)
+		} else if got := strings.ReplaceAll(err.Error(), s.Dir+"/", ""); got != want {
+			t.Errorf("%s, %s:\n%s\nwant\n%s", c.method, c.suite, got, want)
+		}
+	}
+}
+
 // TestSettings lets flags win over the scenario.
 func TestSettings(t *testing.T) {
 	withThreads := text + "threads: 2\ndevice: cpu\n"
-	if n := mustMake(t, withThreads, Settings{}).Env.Gemm.Threads; n != 2 {
-		t.Errorf("%d threads, want the scenario's 2", n)
-	}
-	if n := mustMake(t, withThreads, Settings{Threads: 1}).Env.Gemm.Threads; n != 1 {
-		t.Errorf("%d threads, want the flag's 1", n)
+	for _, c := range []struct {
+		text                string
+		set                 Settings
+		threads             int // 0 is not looked at
+		device, threadsFrom string
+	}{
+		{withThreads, Settings{}, 2, "the scenario", "the scenario"},
+		{withThreads, Settings{Threads: 1, ThreadsFrom: "--threads"}, 1, "the scenario", "--threads"},
+		{withThreads, Settings{Device: "auto", DeviceFrom: "SKETCHBENCH_DEVICE"}, 2, "SKETCHBENCH_DEVICE", "the scenario"},
+		{text, Settings{}, 0, "default", "default"},
+	} {
+		p := mustMake(t, c.text, c.set)
+		if n := p.Env.Gemm.Threads; c.threads > 0 && n != c.threads || p.DeviceFrom != c.device || p.ThreadsFrom != c.threadsFrom {
+			t.Errorf("%+v: %d threads from %s, device from %s; want %d, %s, %s", c.set, n, p.ThreadsFrom, p.DeviceFrom, c.threads, c.threadsFrom, c.device)
+		}
 	}
 	if _, err := Make(load(t, withThreads), Settings{Cache: t.TempDir(), Device: "abacus"}); err == nil || !strings.Contains(err.Error(), `"abacus"`) {
 		t.Errorf("device abacus: %v", err)
@@ -231,6 +342,20 @@ func TestField(t *testing.T) {
 		}
 		if got := fieldPos(n, other, err); got != c.pos {
 			t.Errorf("%q is at %v, want %v", c.fault, got, c.pos)
+		}
+	}
+}
+
+// TestMoments: without the H-weighted error no second moments are kept, and
+// two suites share theirs.
+func TestMoments(t *testing.T) {
+	for suite, want := range map[string]int64{
+		"{name: approx, windows: 1}": 1, "{name: approx, windows: 1, hessian: false}": 0,
+		"{name: approx, windows: 1}\n  - {name: approx, windows: 2}": 1,
+	} {
+		p := mustMake(t, strings.Replace(text, "{name: approx, windows: 1}", suite, 1), Settings{Threads: 1, Cases: "dense"})
+		if got := p.CacheBytes(); got != want*p.Env.Model.MomentsBytes() {
+			t.Errorf("%s: %d bytes, want those of %d moments", suite, got, want)
 		}
 	}
 }

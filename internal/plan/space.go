@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // ArtefactBytes estimates what a case's artefact takes in the cache.
@@ -42,11 +43,9 @@ func (p *Plan) CacheBytes() int64 {
 			n += p.ArtefactBytes(i)
 		}
 	}
-	if c := p.Context.Calibration(); c != nil {
-		for _, s := range p.Suites {
-			if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*c)); s.Name == "approx" && !ok {
-				n += p.Env.Model.MomentsBytes()
-			}
+	if len(p.Cases) > 0 && slices.ContainsFunc(p.Suites, wantsMoments) {
+		if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*p.Context.Calibration())); !ok {
+			n += p.Env.Model.MomentsBytes()
 		}
 	}
 	return n
