@@ -263,6 +263,27 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestResumeKeepsFailures keeps the failure lines that the caller wants, with
+// the lines of their run and case.
+func TestResumeKeepsFailures(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	failure := func(c string) Record {
+		return Record{Kind: KindFailure, Case: c, Scenario: "s", Model: "demo", Method: "svd", Label: c, Class: ClassInput, Message: "NaN"}
+	}
+	appendAll(t, path, "r1", Record{Kind: KindRun}, failure("a"), failure("b"), nll("c", 0, 1))
+	st, err := Resume(path, func(r Record) bool { return r.Case == "b" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kinds []string
+	for _, r := range st.Records {
+		kinds = append(kinds, string(r.Kind)+" "+r.Case)
+	}
+	if want := []string{"run ", "failure b"}; !reflect.DeepEqual(kinds, want) || len(st.Done) != 0 {
+		t.Errorf("kept %q, done %v, want %q", kinds, st.Done, want)
+	}
+}
+
 func TestResumeCountsValues(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.jsonl")
 	if st, err := Resume(path, nil); err != nil || len(st.Done) != 0 {

@@ -22,11 +22,12 @@ type State struct {
 // is done. Taken out are: a torn last line; done lines that keep refuses (nil
 // keeps all; a caller compares Key, or wants all cells of a timing suite or
 // none) or whose values are not all there; the values of cells that are not
-// done; failure lines, since what failed is tried again; and case, recipe and
-// run lines that nothing kept refers to. If anything is taken out, the file is
+// done; failure lines that keep refuses (nil refuses them all), since what
+// failed is tried again; and case, recipe and run lines that nothing kept
+// refers to. If anything is taken out, the file is
 // written anew beside the old one and renamed, so that a crash leaves one of
 // the two. A file that does not exist is an empty one.
-func Resume(path string, keep func(done Record) bool) (*State, error) {
+func Resume(path string, keep func(doneOrFailure Record) bool) (*State, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &State{Done: map[Cell]Record{}}, nil
@@ -76,9 +77,14 @@ func sift(lines []line, keep func(Record) bool) ([]line, map[Cell]Record) {
 			whole[c], done[l.rec.Cell()] = true, l.rec
 			used["case "+c.Scenario+" "+c.Case] = true
 		}
+		if l.rec.Kind == KindFailure && keep != nil && keep(l.rec) {
+			used["case "+c.Scenario+" "+c.Case] = true
+		}
 	}
 	stays := func(r Record) bool {
 		switch r.Kind {
+		case KindFailure:
+			return keep != nil && keep(r)
 		case KindValue, KindDone:
 			return whole[cellRun{r.Cell(), r.Run}]
 		case KindCase:

@@ -29,11 +29,10 @@ var latencySuite = Suite{
 	},
 	Recipe: func(c *Context, o any) Recipe {
 		l := o.(*latency.Options)
-		exec := c.execution()
-		exec["threads"] = int64(c.Env.Gemm.Threads)
-		id := map[string]any{"prompt": l.Prompt, "new": int64(l.New), "blocks": int64(l.Blocks), "runs": int64(l.Runs), "tokens": "uniform random ids"}
-		return Recipe{Identity: id, Exec: exec, Words: fmt.Sprintf(
-			"greedy generation of %d tokens at batch 1; time to first token from token ids in host memory to the first sampled id; %d randomised blocks of %d runs after warm-up", l.New, l.Blocks, l.Runs)}
+		id := map[string]any{"prompt": l.Prompt, "new": int64(l.New), "blocks": int64(l.Blocks), "runs": int64(l.Runs),
+			"warmup": l.Warmup.Seconds(), "threads": int64(c.Env.Gemm.Threads), "tokens": "uniform random ids"}
+		return Recipe{Identity: id, Exec: c.execution(), Words: fmt.Sprintf(
+			"greedy generation of %d tokens at batch 1; time to first token from token ids in host memory to the first sampled id; runs timed in %d randomised blocks, after warm-up: %d each", l.New, l.Blocks, l.Runs)}
 	},
 	Cost: func(c *Context, o any) Cost {
 		l := o.(*latency.Options)
@@ -99,8 +98,12 @@ func runLatency(ctx context.Context, c *Context, s *subject.Subject, o any, out 
 	for i, p := range l.Prompt {
 		prompt := randomPrompt(s.Env.Model.Config.Vocab, p)
 		once := func() (latency.Run, error) { return latency.Once(ctx, out.Clock, g, prompt, l.New) }
-		if _, err := warmup.Run(ctx, out.Clock, func() error { _, err := once(); return err }); err != nil {
+		warmed, err := warmup.Run(ctx, out.Clock, func() error { _, err := once(); return err })
+		if err != nil {
 			return err
+		}
+		if !warmed.Settled {
+			out.Doubt(fmt.Sprintf("warm-up at %d tokens ended by its limit of %v after %d runs, their median still moving by more than %g %%", p, l.Warmup, warmed.Runs, 100*warmup.Tolerance))
 		}
 		for run := range l.Runs {
 			r, err := once()
@@ -153,10 +156,8 @@ var memorySuite = Suite{
 	},
 	Recipe: func(c *Context, o any) Recipe {
 		m := o.(*memoryOptions)
-		exec := c.execution()
-		exec["threads"] = int64(c.Env.Gemm.Threads)
-		id := map[string]any{"prompt": int64(m.Prompt), "new": int64(m.New)}
-		return Recipe{Identity: id, Exec: exec, Words: fmt.Sprintf(
+		id := map[string]any{"prompt": int64(m.Prompt), "new": int64(m.New), "runs": int64(m.Runs), "threads": int64(c.Env.Gemm.Threads)}
+		return Recipe{Identity: id, Exec: c.execution(), Words: fmt.Sprintf(
 			"bytes counted in the artefact; peaks of %d child processes that open it, run a prompt of %d tokens and generate %d", m.Runs, m.Prompt, m.New)}
 	},
 	Cost: func(c *Context, o any) Cost {

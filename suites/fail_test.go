@@ -35,7 +35,7 @@ func TestEmitFails(t *testing.T) {
 		}
 		for fail := 1; fail <= 2 || fail <= 6 && !testing.Short(); fail++ {
 			lines := 0
-			out := Out{First: true, Clock: bench.WallClock, Progress: func(int, int) {}}
+			out := Out{First: true, Clock: bench.WallClock, Progress: func(int, int) {}, Doubt: func(string) {}}
 			out.Emit = func(results.Record) error {
 				if lines++; lines == fail {
 					return full
@@ -55,7 +55,7 @@ func TestEmitFails(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		out := Out{First: true, Clock: bench.WallClock, Progress: func(int, int) {}, Emit: func(results.Record) error { return nil }}
+		out := Out{First: true, Clock: bench.WallClock, Progress: func(int, int) {}, Doubt: func(string) {}, Emit: func(results.Record) error { return nil }}
 		if err := suite.Run(ctx, c, s, o, out); !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: canceled: %v", suite.Name, err)
 		}

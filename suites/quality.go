@@ -36,7 +36,7 @@ var perplexitySuite = Suite{
 	},
 	Scores: func(o any) *Scored {
 		p := o.(*perplexityOptions)
-		return &Scored{p.Recipe, p.Corpus}
+		return &Scored{p.Recipe, p.Corpus, p.Windows}
 	},
 	Recipe: func(c *Context, o any) Recipe {
 		w := mustWindows(c, text(*o.(*perplexityOptions)))
@@ -87,13 +87,13 @@ func runPerplexity(ctx context.Context, c *Context, s *subject.Subject, o any, o
 type approxOptions struct {
 	Recipe  string           `yaml:"recipe"`  // default: that of perplexity
 	Corpus  scenarios.Corpus `yaml:"corpus"`  // default: that of perplexity
-	Windows int              `yaml:"windows"` // held-out windows for the output error
+	Windows int              `yaml:"windows"` // held-out windows for the output error; default: the first 4 of those scored
 	Hessian bool             `yaml:"hessian"` // measure the H-weighted error if there is a calibration
 }
 
 var approxSuite = Suite{
 	Name:    "approx",
-	New:     func() any { return &approxOptions{Windows: 4, Hessian: true} },
+	New:     func() any { return &approxOptions{Hessian: true} },
 	Prepare: prepareApprox,
 	Recipe: func(c *Context, o any) Recipe {
 		a := o.(*approxOptions)
@@ -115,7 +115,7 @@ var approxSuite = Suite{
 func (a approxOptions) text() text { return text{a.Recipe, a.Corpus, a.Windows} }
 
 func prepareApprox(c *Context, o any) []error {
-	a := o.(*approxOptions)
+	a, scored := o.(*approxOptions), 0
 	if a.Corpus.Name == "" && a.Corpus.File == "" {
 		if c.Scored == nil {
 			return []error{fmt.Errorf("corpus: missing, and there is no perplexity suite to take it from; output errors need held-out text")}
@@ -124,16 +124,25 @@ func prepareApprox(c *Context, o any) []error {
 		if a.Recipe == "" {
 			a.Recipe = c.Scored.Recipe
 		}
+		scored = c.Scored.Windows
 	}
 	if a.Recipe == "" {
 		a.Recipe = "gptq-2048"
 	}
-	if a.Windows < 1 {
-		return []error{fmt.Errorf("windows: %d, want at least 1", a.Windows)}
+	if a.Windows != 0 {
+		_, errs := a.text().prepare(c)
+		return errs
 	}
-	_, errs := a.text().prepare(c)
+	w, errs := text{a.Recipe, a.Corpus, scored}.prepare(c)
+	if len(errs) == 0 {
+		a.Windows = min(approxWindows, len(w.Windows))
+	}
 	return errs
 }
+
+// approxWindows is how many windows the output errors are measured on where a
+// scenario says nothing else.
+const approxWindows = 4
 
 // runApprox measures all linear layers of the model: those that the method
 // left alone have error 0, and share in the denominators.

@@ -51,8 +51,9 @@ type Context struct {
 
 // Scored is the text and recipe of the perplexity suite.
 type Scored struct {
-	Recipe string
-	Corpus scenarios.Corpus
+	Recipe  string
+	Corpus  scenarios.Corpus
+	Windows int // the first so many; 0 is all
 }
 
 // A Recipe says what a suite measures, and how it was executed.
@@ -78,6 +79,8 @@ type Out struct {
 	Emit func(results.Record) error
 	// Progress is told how many of the suite's own steps are done.
 	Progress func(done, total int)
+	// Doubt takes a reason to doubt what is measured, for the table's notes.
+	Doubt func(text string)
 	// Block is the number of the block of a timing suite, from 0, and First
 	// tells that the case has not run in this process yet.
 	Block int
@@ -149,10 +152,21 @@ type text struct {
 	Windows int
 }
 
-// prepare opens and cuts the text and refuses the calibration text.
+// prepare opens and cuts the text and refuses the calibration text. Faults of
+// different fields are told together.
 func (t text) prepare(c *Context) (*subject.Windows, []error) {
+	var errs []error
 	if t.Windows < 0 {
-		return nil, []error{fmt.Errorf("windows: %d, want 1 or more, or 0 for all", t.Windows)}
+		errs = append(errs, fmt.Errorf("windows: %d, want 1 or more, or 0 for all", t.Windows))
+	}
+	if err := c.Env.Model.CheckRecipe(t.Recipe); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := c.corpusRef(t.Corpus).Open(); err != nil {
+		errs = append(errs, fmt.Errorf("corpus: %w", err))
+	}
+	if len(errs) > 0 {
+		return nil, errs
 	}
 	w, err := c.Env.Windows(t.Recipe, c.corpusRef(t.Corpus), t.Windows)
 	if err != nil {

@@ -72,7 +72,7 @@ type tape struct {
 // demands of every line.
 func (p *tape) out(t testing.TB, suite string) Out {
 	return Out{
-		First: true, Clock: bench.WallClock,
+		First: true, Clock: bench.WallClock, Doubt: func(string) {},
 		Progress: func(done, total int) {
 			if done != p.done+1 || p.total != 0 && total != p.total {
 				t.Errorf("%s: progress %d of %d after %d of %d", suite, done, total, p.done, p.total)
@@ -164,7 +164,8 @@ func TestPrepare(t *testing.T) {
 		{"perplexity", perp("gptq-512", scenarios.Corpus{File: "nosuch.raw"}, 0), []string{"corpus: open "}},
 		{"perplexity", perp("gptq-512", scored, -1), []string{"windows: -1, want"}},
 		{"approx", &approxOptions{Windows: 4, Recipe: "gptq-512"}, []string{"corpus: missing, and there is no perplexity suite"}},
-		{"approx", &approxOptions{Windows: 0, Recipe: "gptq-512", Corpus: scored}, []string{"windows: 0, want at least 1"}},
+		{"approx", &approxOptions{Windows: 0, Recipe: "gptq-512", Corpus: scored}, nil}, // the first four
+		{"approx", &approxOptions{Windows: -1, Recipe: "gptq-512x", Corpus: scored}, []string{"windows: -1, want", "recipe: "}},
 		{"approx", &approxOptions{Windows: 1, Corpus: scored}, []string{"recipe: gptq-2048 has windows"}},
 		{"latency", latencySuite.New(), nil},
 		{"memory", memorySuite.New(), nil},
@@ -231,7 +232,7 @@ func TestRecipe(t *testing.T) {
 		{approxSuite, approx(2, false), approx(2, false), context(calibration()), context(other), true},
 		{approxSuite, approx(2, true), approx(2, true), context(), context(calibration()), false},
 		{approxSuite, approx(2, true), approx(3, true), context(), context(), false},
-		{memorySuite, &memoryOptions{1, 2, 3}, &memoryOptions{1, 2, 4}, context(), context(), true}, // more of the same
+		{memorySuite, &memoryOptions{1, 2, 3}, &memoryOptions{1, 2, 4}, context(), context(), false},
 		{memorySuite, &memoryOptions{1, 2, 3}, &memoryOptions{1, 3, 3}, context(), context(), false},
 	} {
 		a, b := c.suite.Recipe(c.ca, c.a), c.suite.Recipe(c.cb, c.b)

@@ -40,7 +40,7 @@ func (a *app) sayEnd(e ending) error {
 		say("%s could not go on after %v: %s; what was written before is in %s, and the same command goes on", name, e.took, oneLine(e.err), e.path)
 		return fmt.Errorf("%w; %w", e.err, errTold)
 	case len(e.out.Failed) > 0:
-		say("%s: %s failed, %d of %s complete, in %v; records in %s", name, plural(len(e.out.Failed), "part"), e.complete(), plural(e.out.Cases, "case"), e.took, e.path)
+		say("%s: %s failed, %d of %s complete, in %v; records in %s", name, plural(len(e.out.Failed), "part"), e.out.Complete, plural(e.out.Cases, "case"), e.took, e.path)
 		return fmt.Errorf("%w: %d; %w", errFailed, len(e.out.Failed), errTold)
 	case e.out.Measured == 0:
 		say("%s: nothing to do, %s complete before; records in %s", name, plural(e.out.Cases, "case"), e.path)
@@ -52,16 +52,6 @@ func (a *app) sayEnd(e ending) error {
 	}
 	say("%s: %s complete, in %v; records in %s", name, plural(e.out.Cases, "case"), e.took, e.path)
 	return nil
-}
-
-// complete counts the cases without a failure. After --fail-fast the cases
-// that were not reached do not count.
-func (e ending) complete() int {
-	failed := map[string]bool{}
-	for _, f := range e.out.Failed {
-		failed[f.Case] = true
-	}
-	return e.out.Cases - e.out.Left - len(failed)
 }
 
 // plural counts things in English.

@@ -73,10 +73,12 @@ func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
 		return err
 	}
 	for _, p := range plans {
-		if e := a.runOne(ctx, p, f); errors.Is(e, errFailed) {
+		e := a.runOne(ctx, p, f)
+		if e != nil {
 			err = e
-		} else if e != nil {
-			return e
+		}
+		if e != nil && (f.failFast || !errors.Is(e, errFailed)) {
+			break
 		}
 	}
 	return err

@@ -22,7 +22,9 @@ func (p *Plan) Lock() []byte {
 	line("tokenizer_sha256: %s", p.Env.Model.Tokenizer.Hash())
 	line("suites:")
 	for _, s := range p.allSuites {
-		line("  - {name: %s, recipe: %s, token_ids_sha256: %q}", s.Name, s.RecipeHash, s.Recipe.Tokens)
+		if s.Recipe.Tokens != "" { // without a text, the scenario file says it all
+			line("  - {name: %s, recipe: %s, token_ids_sha256: %s}", s.Name, s.RecipeHash, s.Recipe.Tokens)
+		}
 	}
 	line("methods:")
 	var seen []string

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
@@ -32,8 +33,9 @@ func (r *run) key(i int, s plan.Suite) string {
 }
 
 // resume drops unfinished work from the records file and notes what is done.
-// A timing suite is done for all planned cases or for none, since its blocks
-// pair the cases.
+// Failures stay unless this run tries the same again. A timing suite is done
+// for all planned cases or for none, since its blocks pair the cases; only a
+// case that failed is tried again by itself.
 func (r *run) resume() error {
 	keys := map[results.Cell]string{}
 	for i := range r.p.Cases {
@@ -50,6 +52,9 @@ func (r *run) resume() error {
 		return err
 	}
 	st, err := results.Resume(r.o.Records, func(done results.Record) bool {
+		if done.Kind == results.KindFailure {
+			return !r.retries(done)
+		}
 		if _, planned := keys[done.Cell()]; planned {
 			if complete, timing := whole[done.Suite+done.Recipe]; timing && !complete {
 				return false
@@ -70,8 +75,16 @@ func (r *run) resume() error {
 	return nil
 }
 
-// timingsDone tells of every planned timing suite whether the file has it for
-// all planned cases, from one run.
+// retries reports whether this run tries again what a failure line is about.
+func (r *run) retries(failure results.Record) bool {
+	if failure.Scenario != r.p.Scenario.Name || !slices.ContainsFunc(r.p.Cases, func(c *subject.Case) bool { return c.ID == failure.Case }) {
+		return false
+	}
+	return failure.Suite == "" || slices.ContainsFunc(r.p.Suites, func(s plan.Suite) bool { return s.Name == failure.Suite })
+}
+
+// timingsDone tells of every planned timing suite whether the file has, for
+// each planned case, its times or why there are none.
 func (r *run) timingsDone(keys map[results.Cell]string) (map[string]bool, error) {
 	whole := map[string]bool{}
 	if _, err := os.Stat(r.o.Records); errors.Is(err, fs.ErrNotExist) {
@@ -81,27 +94,24 @@ func (r *run) timingsDone(keys map[results.Cell]string) (map[string]bool, error)
 	if err != nil {
 		return nil, err
 	}
-	runs := map[string]map[results.Cell]bool{} // by suite, recipe and run
+	done, failed := map[results.Cell]bool{}, map[[2]string]bool{}
 	for _, rec := range recs {
-		if rec.Kind == results.KindDone && keys[rec.Cell()] == rec.Key {
-			id := rec.Suite + rec.Recipe + rec.Run
-			if runs[id] == nil {
-				runs[id] = map[results.Cell]bool{}
-			}
-			runs[id][rec.Cell()] = true
+		switch {
+		case rec.Kind == results.KindDone && keys[rec.Cell()] == rec.Key:
+			done[rec.Cell()] = true
+		case rec.Kind == results.KindFailure && rec.Scenario == r.p.Scenario.Name:
+			failed[[2]string{rec.Case, rec.Suite}] = true
 		}
 	}
 	for _, s := range r.p.Suites {
 		if !s.Timing {
 			continue
 		}
-		name := s.Name + s.RecipeHash
-		whole[name] = false
-		for id, cells := range runs {
-			if len(id) > len(name) && id[:len(name)] == name && len(cells) == len(r.p.Cases) {
-				whole[name] = true
-			}
+		all := true
+		for i, c := range r.p.Cases {
+			all = all && (done[r.cell(i, s)] || failed[[2]string{c.ID, s.Name}] || failed[[2]string{c.ID, ""}])
 		}
+		whole[s.Name+s.RecipeHash] = all
 	}
 	return whole, nil
 }

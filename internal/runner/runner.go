@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sketchbench/sketchbench/bench"
@@ -52,7 +54,7 @@ type Event struct {
 // An Outcome says how a run ended.
 type Outcome struct {
 	Cases    int // planned
-	Left     int // not reached, since an earlier one failed
+	Complete int // have everything that is planned, of this run or an earlier one
 	Failed   []Failure
 	Measured int // cells measured now
 	Dropped  int // lines of unfinished work that were taken out of the file
@@ -78,6 +80,7 @@ type run struct {
 	started  bool         // the run line is written
 	opened   map[int]bool // case line written
 	recipes  map[string]bool
+	doubts   map[results.Cell][]string
 	progress *progress
 }
 
@@ -85,7 +88,7 @@ type run struct {
 // recorded and the others go on; what was measured is always in the file. The
 // error is about the file itself, ErrStopped, or nil.
 func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
-	r := &run{p: p, o: o, failed: map[int]bool{}, opened: map[int]bool{}, recipes: map[string]bool{}}
+	r := &run{p: p, o: o, failed: map[int]bool{}, opened: map[int]bool{}, recipes: map[string]bool{}, doubts: map[results.Cell][]string{}}
 	r.outcome.Cases = len(p.Cases)
 	release, err := r.openRecords()
 	if err != nil {
@@ -101,7 +104,23 @@ func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
 	if ctx.Err() != nil && !errors.As(err, &f) {
 		err = fmt.Errorf("%w: %w", ErrStopped, context.Cause(ctx))
 	}
+	r.outcome.Complete = r.complete()
 	return &r.outcome, errors.Join(err, r.w.Close())
+}
+
+// complete counts the cases that have everything that is planned.
+func (r *run) complete() int {
+	n := 0
+	for i := range r.p.Cases {
+		all := true
+		for _, s := range r.p.Suites {
+			all = all && r.done[r.cell(i, s)]
+		}
+		if all {
+			n++
+		}
+	}
+	return n
 }
 
 // openRecords locks and mends the records file and opens it to be appended
@@ -157,7 +176,6 @@ func (r *run) quality(ctx context.Context) error {
 			return err
 		}
 		if r.o.FailFast && len(r.outcome.Failed) > 0 {
-			r.outcome.Left = len(r.p.Cases) - i - 1
 			return nil
 		}
 	}
@@ -206,6 +224,7 @@ func (r *run) open(ctx context.Context, i int) (*subject.Subject, error) {
 		return s, nil
 	}
 	r.opened[i] = true
+	r.o.Log.Info("case opened", "case", c.Label, "cached", s.Hit, "artefact", s.Artefact.Hash()[:12])
 	rec := r.record(i, results.KindCase)
 	rec.Artefact = s.Artefact.Hash()[:12]
 	rec.Hashes = map[string]string{"case": c.Hash, "artefact": s.Artefact.Hash()}
@@ -223,7 +242,9 @@ func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suit
 		return 0, err
 	}
 	n := 0
+	start := r.o.Now()
 	out := suites.Out{
+		Doubt: func(text string) { r.doubt(r.cell(i, su), text) },
 		Block: block, First: first, Clock: r.o.Clock,
 		Progress: func(done, total int) { r.progress.at(su.Name, done, total) },
 		Emit: func(rec results.Record) error {
@@ -238,7 +259,17 @@ func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suit
 	}
 	err := su.Run(ctx, r.p.Context, s, su.Options, out)
 	r.progress.pause()
+	if err == nil {
+		r.o.Log.Info("suite done", "case", r.p.Cases[i].Label, "suite", su.Name, "block", block, "values", n, "took", r.o.Now().Sub(start))
+	}
 	return n, err
+}
+
+// doubt notes a reason to doubt the values of a cell, once.
+func (r *run) doubt(c results.Cell, text string) {
+	if !slices.Contains(r.doubts[c], text) {
+		r.doubts[c] = append(r.doubts[c], text)
+	}
 }
 
 // doneLine says that a cell is complete.
@@ -247,6 +278,8 @@ func (r *run) doneLine(i int, s *subject.Subject, su plan.Suite, values int) res
 	r.fill(&rec, i, results.KindDone, su)
 	rec.Artefact = s.Artefact.Hash()[:12]
 	rec.Key, rec.Values = r.key(i, su), values
+	rec.Message = strings.Join(r.doubts[rec.Cell()], "; ")
+	r.done[rec.Cell()] = true
 	return rec
 }
 

@@ -125,6 +125,42 @@ func TestResumeTimings(t *testing.T) {
 	}
 }
 
+// TestFailedTimings tries a case that failed again by itself: the times of the
+// others stay, as does the failure of a case that this run does not plan.
+func TestFailedTimings(t *testing.T) {
+	p := makePlan(t, text)
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	i := slices.IndexFunc(p.Suites, func(s plan.Suite) bool { return s.Timing })
+	was := p.Suites[i].Run
+	p.Suites[i].Run = func(ctx context.Context, c *suites.Context, s *subject.Subject, opts any, out suites.Out) error {
+		if s.Case.Method.Name == "svd" {
+			return errors.New("boom")
+		}
+		return was(ctx, c, s, opts, out)
+	}
+	for range 2 {
+		out, err := Run(context.Background(), p, options(t, path))
+		if err != nil || len(out.Failed) != 1 || out.Complete != 1 {
+			t.Fatalf("%+v, %v", out, err)
+		}
+		if n := kinds(t, path); n["value latency"] != 2*6 || n["done latency"] != 1 || n["failure latency"] != 1 {
+			t.Fatalf("lines %v", n)
+		}
+	}
+	other := makePlan(t, strings.Replace(text, "name: x", "name: y", 1))
+	if _, err := Run(context.Background(), other, options(t, path)); err != nil {
+		t.Fatal(err)
+	}
+	if n := kinds(t, path); n["failure latency"] != 1 || n["done latency"] != 3 {
+		t.Errorf("after another scenario: %v", n)
+	}
+	p.Suites[i].Run = was
+	out, err := Run(context.Background(), p, options(t, path))
+	if err != nil || out.Measured != 1 || out.Complete != 2 {
+		t.Errorf("once it works: %+v, %v", out, err)
+	}
+}
+
 // TestInputsChanged measures cells whose key is another than the done line's
 // again, and keeps those of other scenarios.
 func TestInputsChanged(t *testing.T) {
@@ -214,7 +250,7 @@ func TestFailures(t *testing.T) {
 		if fast {
 			want = 0
 		}
-		if out.Measured != want || fast != (out.Left == 1) {
+		if out.Measured != want || out.Complete != map[bool]int{true: 0, false: 1}[fast] {
 			t.Errorf("fail-fast %v: %+v, want %d cells", fast, out, want)
 		}
 	}

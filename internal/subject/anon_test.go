@@ -162,7 +162,7 @@ func (j *job) measure(t *testing.T, env *subject.Env, name string) []peak {
 		return err
 	})
 	context := &suites.Context{Env: env, Calibrations: []*subject.Calibration{&j.Calibration}}
-	out := suites.Out{First: true, Emit: func(results.Record) error { return nil }, Progress: func(int, int) {}}
+	out := suites.Out{First: true, Emit: func(results.Record) error { return nil }, Progress: func(int, int) {}, Doubt: func(string) {}}
 	for _, suite := range []string{"approx", "perplexity"} {
 		su, _ := suites.Lookup(suite)
 		options := decode(t, su, map[string]string{"recipe": j.Recipe, "corpus": "demo", "windows": "1"})

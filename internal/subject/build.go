@@ -79,7 +79,7 @@ func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, e
 		return nil, err
 	}
 	start = time.Now()
-	if s.Artefact, err = artefact.Open(dir); err != nil {
+	if s.Artefact, err = e.openArtefact(dir, hit); err != nil {
 		return nil, &StageError{StageLoad, err}
 	}
 	s.dir = dir
@@ -264,4 +264,24 @@ func (b *builder) untouched(name string) error {
 		return fmt.Errorf("tensor %s: missing", name)
 	}
 	return b.out.AddTensor(t)
+}
+
+// openArtefact opens a folder of the cache. Files that an earlier process
+// wrote are read through once in this one and compared with the manifest, so
+// that damaged weights are not measured.
+func (e *Env) openArtefact(dir string, old bool) (*artefact.Artefact, error) {
+	a, err := artefact.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if old && !e.verified[dir] {
+		if err := a.VerifyFiles(); err != nil {
+			return nil, errors.Join(err, a.Close())
+		}
+	}
+	if e.verified == nil {
+		e.verified = map[string]bool{}
+	}
+	e.verified[dir] = true
+	return a, nil
 }

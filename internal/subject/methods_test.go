@@ -133,6 +133,8 @@ func optionGrid() map[string][]any {
 				add("int4", &int4.Options{Bits: bits, Group: group, Symmetric: symmetric})
 			}
 		}
+	}
+	for _, bits := range []int{2, 3, 4} {
 		for _, gpr := range []int{1, 4} {
 			o := sketchtune.DefaultOptions()
 			o.Bits, o.GPR = bits, gpr

@@ -269,3 +269,27 @@ func TestDamagedArtefact(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestDamagedWeights: bytes that changed under an unchanged size are found by
+// their hash, once another process opens the artefact.
+func TestDamagedWeights(t *testing.T) {
+	e := newEnv(t, tinyModel(t), 1)
+	c := defaultCase(t, "int4")
+	paths, err := filepath.Glob(filepath.Join(open(t, e, c).ArtefactDir(), "*.safetensors"))
+	if err != nil || len(paths) == 0 {
+		t.Fatal(paths, err)
+	}
+	b, err := os.ReadFile(paths[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-1] ^= 1
+	if err := os.WriteFile(paths[0], b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	other := &Env{Model: e.Model, Cache: e.Cache, Device: e.Device, Gemm: e.Gemm}
+	_, err = other.Open(context.Background(), c, quiet)
+	if err == nil || !strings.HasPrefix(err.Error(), "load: ") || !strings.Contains(err.Error(), "SHA-256") {
+		t.Errorf("got %v", err)
+	}
+}

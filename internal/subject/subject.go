@@ -27,6 +27,7 @@ type Env struct {
 	Child func(ctx context.Context, args ...string) ([]byte, error)
 
 	windows     map[string]*Windows
+	verified    map[string]bool // folders whose files have been compared with their hashes
 	momentsDirs map[Calibration]string
 }
 

@@ -105,13 +105,28 @@ func (e *Env) Windows(recipe string, ref CorpusRef, n int) (*Windows, error) {
 	return w, nil
 }
 
-func (m *Model) cut(recipe string, ref CorpusRef, n int) (*Windows, error) {
-	r, err := corpus.ParseRecipe(recipe)
+// CheckRecipe returns the fault, if any, of a recipe's name or of its window
+// on the model.
+func (m *Model) CheckRecipe(name string) error {
+	_, err := m.recipe(name)
+	return err
+}
+
+func (m *Model) recipe(name string) (corpus.Recipe, error) {
+	r, err := corpus.ParseRecipe(name)
 	if err != nil {
-		return nil, fmt.Errorf("recipe: %w", err)
+		return r, fmt.Errorf("recipe: %w", err)
 	}
 	if r.Length > m.Config.MaxPositions {
-		return nil, fmt.Errorf("recipe: %s has windows of %d tokens, the model has %d positions", recipe, r.Length, m.Config.MaxPositions)
+		return r, fmt.Errorf("recipe: %s has windows of %d tokens, the model has %d positions", name, r.Length, m.Config.MaxPositions)
+	}
+	return r, nil
+}
+
+func (m *Model) cut(recipe string, ref CorpusRef, n int) (*Windows, error) {
+	r, err := m.recipe(recipe)
+	if err != nil {
+		return nil, err
 	}
 	t, err := ref.Open()
 	if err != nil {
