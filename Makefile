@@ -5,8 +5,7 @@ export CGO_ENABLED ?= 0
 GO          ?= go
 BIN         := bin/sketchbench
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-VERSION_PKG := main
-COMMIT      := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+COMMIT      := $(shell h=$$(git rev-parse --short=12 HEAD 2>/dev/null) && { git diff --quiet HEAD || h=$$h-dirty; echo $$h; })
 LDFLAGS     := -s -w -X main.commit=$(COMMIT)
 PKGS        := ./...
 
