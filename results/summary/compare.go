@@ -51,6 +51,14 @@ func (g *Group) compareTimes(i, base int, host func(run string) string) {
 // timeRatio compares TTFT k of row with that of base.
 func timeRatio(base, row Row, k int, host func(run string) string) Estimate {
 	b, t := base.TTFT[k].blocks, row.TTFT[k].blocks
+	one, other := sortedKeys(b)[0].run, sortedKeys(t)[0].run
+	if host(one) != host(other) {
+		return missing("%s and the baseline were timed on different machines", row.Label)
+	}
+	otherwise := missing("%s was timed with another number of threads or other kernels than the baseline", row.Label)
+	if e, f := base.Exec["latency"], row.Exec["latency"]; e != f && e != "" && f != "" {
+		return otherwise
+	}
 	var d []float64
 	for _, key := range sortedKeys(t) {
 		if xs, ok := b[key]; ok {
@@ -64,9 +72,8 @@ func timeRatio(base, row Row, k int, host func(run string) string) Estimate {
 		}
 		return e
 	}
-	one, other := sortedKeys(b)[0].run, sortedKeys(t)[0].run
-	if host(one) != host(other) || base.Device != row.Device {
-		return missing("%s and the baseline were timed on different machines", row.Label)
+	if base.Device != row.Device {
+		return otherwise
 	}
 	e := UnpairedRatio(logMedians(t), logMedians(b))
 	e.warn("%s and the baseline were not timed in the same blocks: compared unpaired", row.Label)

@@ -45,7 +45,7 @@ func (g *Group) warnOfMixture(base Row) {
 	}
 	for _, row := range g.Rows {
 		differ(row, "on device", row.Device, base.Device)
-		differ(row, "under execution (dtype, batch, kernel)", row.Exec, base.Exec)
+		differ(row, "under execution (dtype, batch, kernel)", row.Exec["perplexity"], base.Exec["perplexity"])
 	}
 }
 

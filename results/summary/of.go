@@ -190,9 +190,7 @@ func (ix *indexed) addFailure(g *Group, row *Row, f results.Record, chosen map[s
 // note records devices and runs of values.
 func (ix *indexed) note(g *Group, row *Row, values []results.Record) {
 	for _, v := range values {
-		if v.Suite == "perplexity" {
-			row.Exec = v.Exec
-		}
+		row.Exec[v.Suite] = v.Exec
 		if row.Device = v.Device; v.Device != "" && !slices.Contains(g.Devices, v.Device) {
 			g.Devices = append(g.Devices, v.Device)
 		}
@@ -215,7 +213,8 @@ func (ix *indexed) hosts() func(run string) string {
 
 // newRow returns the row of the case that head identifies.
 func newRow(head results.Record) Row {
-	row := Row{Case: head.Case, Method: head.Method, Label: head.Label, Params: head.Params, Seed: head.Seed, Baseline: head.Baseline}
+	row := Row{Case: head.Case, Method: head.Method, Label: head.Label, Params: head.Params, Seed: head.Seed, Baseline: head.Baseline,
+		Exec: map[string]string{}}
 	if row.Label == "" {
 		row.Label = head.Method
 	}

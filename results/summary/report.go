@@ -45,8 +45,8 @@ type Row struct {
 	PeakAnon, VmHWM Estimate // bytes
 
 	Failures []Failure
-	Device   string // of the last value
-	Exec     string // of the perplexity: dtype, batch, kernel
+	Device   string            // of the last value
+	Exec     map[string]string // suite → hash of how it was executed: dtype, batch, kernels
 }
 
 // A Ledger is the bill of the bytes that a case stores.
@@ -83,6 +83,7 @@ type Timing struct {
 	// Ratio to the baseline in the same blocks: Hodges-Lehmann of ln ratios,
 	// its interval by inversion of the signed-rank test. Where no block is shared
 	// but the machine is the same, of all pairs instead, by Mann-Whitney, with a warning.
+	// Missing where the baseline was executed in another way.
 	Ratio   Estimate
 	P90     Estimate // seconds, over all samples
 	Samples int
