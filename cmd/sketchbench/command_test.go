@@ -7,18 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/runner"
+	"github.com/sketchbench/sketchbench/kernels/cpu"
 	"github.com/sketchbench/sketchbench/scenarios"
 )
 
 // TestExitCodes holds the precedence 2, 1, 75, 6 of protocol.md 3.1.
 func TestExitCodes(t *testing.T) {
 	faults := &scenarios.Faults{Path: "x", List: []scenarios.Fault{{Message: "m"}}}
+	stopped := fmt.Errorf("%w: %w", runner.ErrStopped, errors.New("signal: interrupt"))
 	for _, c := range []struct {
 		err  error
 		want int
@@ -28,8 +33,16 @@ func TestExitCodes(t *testing.T) {
 		{errors.Join(faults, errors.New("disk")), exitUsage},
 		{fmt.Errorf("%w: flag", errUsage), exitUsage},
 		{fmt.Errorf("%w: signal", runner.ErrStopped), exitStopped},
-		{errors.Join(errFailed, runner.ErrStopped), exitStopped},
+		{fmt.Errorf("%w: %w", runner.ErrStopped, errors.New("signal")), exitStopped},
+		{errors.Join(fmt.Errorf("%w: 1; %w", errFailed, errTold), fmt.Errorf("%w; %w", stopped, errTold)), exitStopped},
+		{errors.Join(stopped, errors.New("close")), exitTool},
+		{fmt.Errorf("%w; %w", errors.Join(stopped, errors.New("close")), errTold), exitTool},
+		{errors.Join(fmt.Errorf("%w: 2; %w", errFailed, errTold), errors.New("close")), exitTool},
+		{fmt.Errorf("%w; %w", errors.New("disk"), errTold), exitTool},
+		{fmt.Errorf("table: %w", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), exitTool},
+		{fmt.Errorf("%w: %w; help", errUsage, errors.New("flag")), exitUsage},
 		{fmt.Errorf("%w: 2", errFailed), exitFailed},
+		{fmt.Errorf("%w: 2; %w", errFailed, errTold), exitFailed},
 	} {
 		if got := exitCode(c.err); got != c.want {
 			t.Errorf("%v: exit %d, want %d", c.err, got, c.want)
@@ -51,6 +64,23 @@ func TestReport(t *testing.T) {
 	report(&w, errors.Join(errors.New("first"), errors.New("second")))
 	if w.String() != "sketchbench: first; second\n" {
 		t.Errorf("got %q, want one line", w.String())
+	}
+	w.Reset()
+	told := fmt.Errorf("%w: 1; %w", errFailed, errTold)
+	if code := report(&w, errors.Join(errors.Join(told, nil), errors.New("close"))); code != exitTool || w.String() != "sketchbench: close\n" {
+		t.Errorf("exit %d, %q", code, w.String())
+	}
+	w.Reset()
+	if code := report(&w, told); code != exitFailed || w.String() != "" {
+		t.Errorf("exit %d, %q", code, w.String())
+	}
+	w.Reset()
+	if code := report(&w, fmt.Errorf("%w: %w; help", errUsage, errors.New("flag"))); code != exitUsage || w.String() != "sketchbench: usage: flag; help\n" {
+		t.Errorf("exit %d, %q", code, w.String())
+	}
+	w.Reset()
+	if code := report(&w, nil); code != exitOK || w.String() != "" {
+		t.Errorf("exit %d, %q", code, w.String())
 	}
 }
 
@@ -107,7 +137,7 @@ func TestDoctor(t *testing.T) {
 	if o.code != 0 || o.stderr != "" {
 		t.Fatalf("exit %d: %s", o.code, o.stderr)
 	}
-	want := []string{"processor", "features", "kernels", "caches", "memory", "governor", "load", "system", "gpu", "cache", "disk", "hub token"}
+	want := []string{"processor", "features", "kernels", "caches", "memory", "clock", "governor", "load", "system", "gpu", "cache", "disk", "hub token"}
 	lines := strings.Split(strings.TrimSpace(o.stdout), "\n")
 	if len(lines) != len(want) {
 		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), o.stdout)
@@ -117,12 +147,44 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("line %d is %q, want %s and what it is", i, l, want[i])
 		}
 	}
+	dev, err := cpu.New(cpu.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	first, _, _ := strings.Cut(strings.TrimSpace(strings.TrimPrefix(lines[2], "kernels")), ",")
+	if first, _, _ = strings.Cut(first, ";"); "cpu/"+first != dev.Name() {
+		t.Errorf("%q is told to be used, the device is %s", first, dev.Name())
+	}
 	if !strings.Contains(o.stdout, "(from SKETCHBENCH_CACHE): not there yet") {
 		t.Errorf("the cache is not told:\n%s", o.stdout)
 	}
 	o = command(dir, nil, "doctor", "--require", "quantum,generic")
 	if o.code != exitTool || o.stderr != "sketchbench: missing on this machine or in this build: quantum\n" {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+}
+
+// TestMachineState reads what Linux tells, in the forms that it has.
+func TestMachineState(t *testing.T) {
+	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+	const cpufreq = "sys/devices/system/cpu/cpu0/cpufreq/"
+	root := fstest.MapFS{
+		"proc/meminfo": file("MemTotal:       16384000 kB\nMemFree:          100000 kB\nMemAvailable:    8388608 kB\n"),
+		"proc/cpuinfo": file("processor\t: 0\nmodel name\t: X\ncpu MHz\t\t: 2445.406\n\nprocessor\t: 1\ncpu MHz\t\t: 1500.000\n"),
+	}
+	if got := gibibytes(memAvailable(root)); got != "8.0 GiB" {
+		t.Errorf("available: %s", got)
+	}
+	if got := cpuClock(root); got != "2445 MHz now" {
+		t.Errorf("clock: %s", got)
+	}
+	root[cpufreq+"scaling_cur_freq"], root[cpufreq+"cpuinfo_max_freq"] = file("1800000\n"), file("3600000\n")
+	if got := cpuClock(root); got != "1800 MHz now, at most 3600" {
+		t.Errorf("clock: %s", got)
+	}
+	if a, b := gibibytes(memAvailable(fstest.MapFS{})), cpuClock(fstest.MapFS{}); a != "unknown" || b != "unknown" {
+		t.Errorf("of nothing: %s, %s", a, b)
 	}
 }
 

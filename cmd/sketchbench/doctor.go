@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -27,7 +29,8 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 func (a *app) doctor(require []string) error {
-	e := bench.ReadEnvironment(os.DirFS("/"))
+	root := os.DirFS("/")
+	e := bench.ReadEnvironment(root)
 	cache, why, err := a.cacheDir()
 	if err != nil {
 		return err
@@ -46,7 +49,8 @@ func (a *app) doctor(require []string) error {
 	row("features", "%s", orUnknown(strings.ToLower(strings.Join(e.Features, " "))))
 	row("kernels", "%s; the first is used", strings.Join(kernels, ", "))
 	row("caches", "L1d %s, L2 %s, L3 %s", size(e.L1D), size(e.L2), size(e.L3))
-	row("memory", "%.1f GiB", float64(e.Memory)/(1<<30))
+	row("memory", "%s, %s available", gibibytes(e.Memory), gibibytes(memAvailable(root)))
+	row("clock", "%s", cpuClock(root))
 	row("governor", "%s", orUnknown(e.Governor))
 	row("load", "%.2f over the last minute%s", e.Load.Minute, loadAdvice(e.Load.Minute))
 	row("system", "%s/%s, kernel %s, %s", runtime.GOOS, runtime.GOARCH, orUnknown(e.Kernel), e.GoVersion)
@@ -76,6 +80,65 @@ func size(n int) string {
 		return "unknown"
 	}
 	return fmt.Sprintf("%d KiB", n>>10)
+}
+
+// gibibytes shows bytes; 0 is unknown.
+func gibibytes(n int64) string {
+	if n == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}
+
+// memAvailable returns the bytes that can be had without swapping, by
+// proc/meminfo; 0 where it is not told.
+func memAvailable(root fs.FS) int64 {
+	kib, err := strconv.ParseInt(strings.TrimSuffix(procField(root, "proc/meminfo", "MemAvailable"), " kB"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return kib << 10
+}
+
+// cpuClock tells the clock of the first core, and the highest that it can have
+// where the kernel tells it.
+func cpuClock(root fs.FS) string {
+	const dir = "sys/devices/system/cpu/cpu0/cpufreq/" // in kHz
+	mhz := kilohertz(root, dir+"scaling_cur_freq") / 1000
+	if mhz == 0 {
+		mhz, _ = strconv.ParseFloat(procField(root, "proc/cpuinfo", "cpu MHz"), 64)
+	}
+	if mhz == 0 {
+		return "unknown"
+	}
+	s := fmt.Sprintf("%.0f MHz now", mhz)
+	if most := kilohertz(root, dir+"cpuinfo_max_freq") / 1000; most > 0 {
+		s += fmt.Sprintf(", at most %.0f", most)
+	}
+	return s
+}
+
+func kilohertz(root fs.FS, name string) float64 {
+	b, err := fs.ReadFile(root, name)
+	if err != nil {
+		return 0
+	}
+	x, _ := strconv.ParseFloat(strings.TrimSpace(string(b)), 64)
+	return x
+}
+
+// procField returns the first value of a field in a file of lines "name: value".
+func procField(root fs.FS, file, name string) string {
+	b, err := fs.ReadFile(root, file)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
 }
 
 func orUnknown(s string) string {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -33,7 +32,7 @@ func (a *app) sayEnd(e ending) error {
 	}
 	name := e.p.Scenario.Name
 	switch {
-	case errors.Is(e.err, runner.ErrStopped):
+	case exitCode(e.err) == exitStopped:
 		say("%s stopped after %v; what was measured is in %s, and the same command goes on: %s", name, e.took, e.path, a.commandLine())
 		return fmt.Errorf("%w; %w", e.err, errTold)
 	case e.err != nil:

@@ -22,6 +22,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/sketchbench/sketchbench/internal/runner"
@@ -70,19 +71,42 @@ var errFailed = errors.New("some cases failed")
 // errTold marks errors that have been printed already.
 var errTold = errors.New("told")
 
-// report prints err and returns the exit code.
+// report prints what of err has not been told and returns the exit code.
 func report(w io.Writer, err error) int {
-	if err == nil || errors.Is(err, errTold) {
-		return exitCode(err)
-	}
 	var faults *scenarios.Faults
-	if !errors.As(err, &faults) {
-		fmt.Fprintf(w, "sketchbench: %s\n", oneLine(err))
+	if errors.As(err, &faults) {
+		fmt.Fprintln(w, err)
+		fmt.Fprintf(w, "%s; nothing was run\n", plural(countFaults(err), "fault"))
 		return exitCode(err)
 	}
-	fmt.Fprintln(w, err)
-	fmt.Fprintf(w, "%s; nothing was run\n", plural(countFaults(err), "fault"))
+	var untold []error
+	for _, e := range joined(err) {
+		if !errors.Is(e, errTold) {
+			untold = append(untold, e)
+		}
+	}
+	if err := errors.Join(untold...); err != nil {
+		fmt.Fprintf(w, "sketchbench: %s\n", oneLine(err))
+	}
 	return exitCode(err)
+}
+
+// joined splits what errors.Join put together. Errors of one sentence that
+// wrap several, among them one of our marks, stay whole.
+func joined(err error) []error {
+	j, ok := err.(interface{ Unwrap() []error })
+	if err == nil || !ok || slices.ContainsFunc(j.Unwrap(), isMark) {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range j.Unwrap() {
+		all = append(all, joined(e)...)
+	}
+	return all
+}
+
+func isMark(err error) bool {
+	return err == errUsage || err == errTold || err == errFailed || err == runner.ErrStopped
 }
 
 // countFaults counts the faults of all scenarios in err, and as one each the
@@ -101,20 +125,58 @@ func countFaults(err error) int {
 	return 1
 }
 
-// exitCode follows the precedence of protocol.md 3.1: 2, 1, 75, 6.
+// exitCode follows the precedence of protocol.md 3.1: of the codes of all
+// errors that are joined, 2, 1, 75, 6.
 func exitCode(err error) int {
-	var faults *scenarios.Faults
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.As(err, &faults), errors.Is(err, errUsage):
-		return exitUsage
-	case errors.Is(err, runner.ErrStopped):
-		return exitStopped
-	case errors.Is(err, errFailed):
-		return exitFailed
+	codes := map[int]bool{}
+	addCodes(err, codes)
+	for _, code := range []int{exitUsage, exitTool, exitStopped, exitFailed} {
+		if codes[code] {
+			return code
+		}
 	}
-	return exitTool
+	return exitOK
+}
+
+// addCodes adds the exit code of every error that err joins. What stands
+// beside the mark of a usage error or of a stop is its reason.
+func addCodes(err error, codes map[int]bool) {
+	switch e := err.(type) {
+	case nil:
+		return
+	case *scenarios.Faults:
+		codes[exitUsage] = true
+		return
+	case interface{ Unwrap() []error }:
+		parts := e.Unwrap()
+		switch {
+		case slices.Contains(parts, errUsage):
+			codes[exitUsage] = true
+		case slices.Contains(parts, runner.ErrStopped):
+			codes[exitStopped] = true
+		default:
+			for _, part := range parts {
+				addCodes(part, codes)
+			}
+		}
+		return
+	case interface{ Unwrap() error }:
+		if inner := e.Unwrap(); inner != nil {
+			addCodes(inner, codes)
+			return
+		}
+	}
+	switch err {
+	case errUsage:
+		codes[exitUsage] = true
+	case runner.ErrStopped:
+		codes[exitStopped] = true
+	case errFailed:
+		codes[exitFailed] = true
+	case errTold:
+	default:
+		codes[exitTool] = true
+	}
 }
 
 // run is main without the process: tests call it.

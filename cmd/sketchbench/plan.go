@@ -63,6 +63,9 @@ func (a *app) plan(args []string, f planFlags) (err error) {
 		if err != nil {
 			return err
 		}
+		if len(p.Cases) == 0 {
+			a.sayEmpty(p, f.cases)
+		}
 	}
 	return nil
 }
@@ -83,7 +86,9 @@ type planView struct {
 	Scenario   string      `json:"scenario"`
 	Model      string      `json:"model"`
 	Device     string      `json:"device"`
+	DeviceFrom string      `json:"device_from"`
 	Threads    int         `json:"threads"`
+	ThreadFrom string      `json:"threads_from"`
 	Baseline   string      `json:"baseline"`
 	Cache      string      `json:"cache"`
 	CacheFrom  string      `json:"cache_from"`
@@ -111,8 +116,9 @@ type suiteView struct {
 }
 
 func view(p *plan.Plan, cache, why string) planView {
-	v := planView{Scenario: p.Scenario.Name, Model: p.Env.Model.Name, Device: p.Env.Device.Name(), Threads: p.Env.Gemm.Threads,
-		Baseline: p.Baseline, Cache: cache, CacheFrom: why, CacheBytes: p.CacheBytes()}
+	v := planView{Scenario: p.Scenario.Name, Model: p.Env.Model.Name, Baseline: p.Baseline,
+		Device: p.Env.Device.Name(), DeviceFrom: p.DeviceFrom, Threads: p.Env.Gemm.Threads, ThreadFrom: p.ThreadsFrom,
+		Cache: cache, CacheFrom: why, CacheBytes: p.CacheBytes(), Cases: []caseView{}}
 	for i, c := range p.Cases {
 		v.Cases = append(v.Cases, caseView{ID: c.ID, Label: c.Label, Params: c.Params, Seed: c.Seed, Bytes: p.ArtefactBytes(i)})
 	}
@@ -131,7 +137,8 @@ func view(p *plan.Plan, cache, why string) planView {
 
 func (v planView) text(w io.Writer) error {
 	ew := &errWriter{w: w}
-	ew.printf("%s: model %s, device %s, %d threads, baseline %s\n", v.Scenario, v.Model, v.Device, v.Threads, orDash(v.Baseline))
+	ew.printf("%s: model %s, baseline %s\n", v.Scenario, v.Model, orDash(v.Baseline))
+	ew.printf("device %s (from %s), %s (from %s)\n", v.Device, v.DeviceFrom, plural(v.Threads, "thread"), v.ThreadFrom)
 	ew.printf("cache %s (from %s)\n\n", v.Cache, v.CacheFrom)
 	widest := len("case")
 	for _, c := range v.Cases {

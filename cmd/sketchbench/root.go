@@ -24,6 +24,7 @@ type app struct {
 
 	cache, device, progress, logLevel string
 	threads                           int
+	deviceFrom, threadsFrom           string // the flag or the variable, where there is one
 	quiet, verbose                    bool
 }
 
@@ -104,15 +105,16 @@ func (a *app) checkShared() error {
 	if a.threads < 0 {
 		return fmt.Errorf("%w: --threads %d, want at least 1", errUsage, a.threads)
 	}
+	a.threadsFrom, a.deviceFrom = "--threads", "--device"
 	if env := a.getenv("SKETCHBENCH_THREADS"); a.threads == 0 && env != "" {
 		n, err := strconv.Atoi(env)
 		if err != nil || n < 1 {
 			return fmt.Errorf("%w: SKETCHBENCH_THREADS is %q, want a number of at least 1", errUsage, env)
 		}
-		a.threads = n
+		a.threads, a.threadsFrom = n, "SKETCHBENCH_THREADS"
 	}
 	if a.device == "" {
-		a.device = a.getenv("SKETCHBENCH_DEVICE")
+		a.device, a.deviceFrom = a.getenv("SKETCHBENCH_DEVICE"), "SKETCHBENCH_DEVICE"
 	}
 	if a.device != "" && a.device != "auto" && a.device != "cpu" {
 		return fmt.Errorf("%w: device %q, want auto or cpu", errUsage, a.device)
@@ -204,10 +206,21 @@ func closePlans(plans []*plan.Plan) error {
 
 // make plans a scenario with the flags' settings.
 func (a *app) make(s *scenarios.Scenario, cacheDir, cases, suites string) (*plan.Plan, error) {
-	set := plan.Settings{Cache: cacheDir, Device: a.device, Threads: a.threads, Cases: cases, Child: child,
+	set := plan.Settings{Cache: cacheDir, Cases: cases, Child: child,
+		Device: a.device, DeviceFrom: a.deviceFrom, Threads: a.threads, ThreadsFrom: a.threadsFrom,
 		Warn: func(err error) { a.logger(a.err).Warn(err.Error()) }}
 	if suites != "" {
 		set.Suites = strings.Split(suites, ",")
 	}
-	return plan.Make(s, set)
+	p, err := plan.Make(s, set)
+	if err == nil {
+		a.logger(a.err).Info("planned", "scenario", s.Name, "file", s.Path, "model", p.Env.Model.Name, "cases", len(p.Cases), "suites", len(p.Suites),
+			"device", p.Env.Device.Name(), "threads", p.Env.Gemm.Threads, "cache", cacheDir)
+	}
+	return p, err
+}
+
+// sayEmpty tells of a share of the cases that has none.
+func (a *app) sayEmpty(p *plan.Plan, share string) {
+	fmt.Fprintf(a.streams.err, "%s: --cases %s is an empty share of %s: nothing to do\n", p.Scenario.Name, share, plural(p.Total(), "case"))
 }

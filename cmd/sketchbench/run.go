@@ -62,6 +62,9 @@ func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
 	defer func() { err = errors.Join(err, closePlans(plans)) }()
 	var errs []error
 	for _, p := range plans {
+		if len(p.Cases) == 0 {
+			continue
+		}
 		path := f.records(p)
 		err := p.CheckSpace(path)
 		if err == nil {
@@ -73,6 +76,10 @@ func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
 		return err
 	}
 	for _, p := range plans {
+		if len(p.Cases) == 0 {
+			a.sayEmpty(p, f.cases)
+			continue
+		}
 		e := a.runOne(ctx, p, f)
 		if e != nil {
 			err = e
@@ -111,18 +118,20 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 	show := a.newProgress()
 	start := time.Now()
 	path := f.records(p)
+	log := a.logger(show.log())
+	log.Info("running", "scenario", p.Scenario.Name, "cases", len(p.Cases), "records", path, "cache", p.Env.Cache.Dir)
 	out, err := runner.Run(ctx, p, runner.Options{
 		Records: path, RunID: newRunID(start), Now: time.Now, Clock: bench.WallClock,
 		Tool: moduleVersion(), Commit: buildCommit(), Host: env.Identity(), Environment: envJSON,
-		FailFast: f.failFast, Log: a.logger(show.log()), Progress: show.event,
+		FailFast: f.failFast, Log: log, Progress: show.event,
 	})
 	show.close()
 	if out == nil {
 		return fmt.Errorf("%w; -o FILE names another records file", err)
 	}
 	if err == nil || errors.Is(err, runner.ErrStopped) {
-		if tableErr := a.printTable(path, p.Scenario.Name); err == nil && tableErr != nil {
-			err = fmt.Errorf("the table could not be printed: %w", tableErr)
+		if tableErr := a.printTable(path, p.Scenario.Name); tableErr != nil {
+			err = errors.Join(err, fmt.Errorf("the table could not be printed: %w", tableErr))
 		}
 	}
 	return a.sayEnd(ending{p: p, out: out, path: path, took: time.Since(start).Round(100 * time.Millisecond), err: err})

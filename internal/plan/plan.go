@@ -43,7 +43,7 @@ type Plan struct {
 	// none.
 	Baseline string
 	// DeviceFrom and ThreadsFrom say what decided the two: that of the
-	// settings, the scenario or default.
+	// settings, the scenario or the default.
 	DeviceFrom, ThreadsFrom string
 
 	// What the scenario asks for before flags select from it.
@@ -100,7 +100,7 @@ func firstSet[T comparable](otherwise, set T, setFrom string, scenario T) (value
 	case scenario != zero:
 		return scenario, "the scenario"
 	}
-	return otherwise, "default"
+	return otherwise, "the default"
 }
 
 // distinct drops faults that are there before: several cases of an entry may
@@ -113,6 +113,9 @@ func distinct(list []scenarios.Fault) []scenarios.Fault {
 		return again
 	})
 }
+
+// Total is the number of cases before flags select from them.
+func (p *Plan) Total() int { return len(p.allCases) }
 
 // Close releases the model and the device.
 func (p *Plan) Close() error {

@@ -139,8 +139,8 @@ func TestSelect(t *testing.T) {
 // fault: an array job may have them.
 func TestEmptyShare(t *testing.T) {
 	p := mustMake(t, text, Settings{Threads: 1, Cases: "12/12"})
-	if len(p.Cases) != 0 || p.CacheBytes() != 0 || len(p.Steps()) != 0 {
-		t.Errorf("%d cases, %d bytes, %d steps", len(p.Cases), p.CacheBytes(), len(p.Steps()))
+	if len(p.Cases) != 0 || p.Total() != 11 || p.CacheBytes() != 0 || len(p.Steps()) != 0 {
+		t.Errorf("%d of %d cases, %d bytes, %d steps", len(p.Cases), p.Total(), p.CacheBytes(), len(p.Steps()))
 	}
 }
 
@@ -246,7 +246,7 @@ func TestSettings(t *testing.T) {
 		{withThreads, Settings{}, 2, "the scenario", "the scenario"},
 		{withThreads, Settings{Threads: 1, ThreadsFrom: "--threads"}, 1, "the scenario", "--threads"},
 		{withThreads, Settings{Device: "auto", DeviceFrom: "SKETCHBENCH_DEVICE"}, 2, "SKETCHBENCH_DEVICE", "the scenario"},
-		{text, Settings{}, 0, "default", "default"},
+		{text, Settings{}, 0, "the default", "the default"},
 	} {
 		p := mustMake(t, c.text, c.set)
 		if n := p.Env.Gemm.Threads; c.threads > 0 && n != c.threads || p.DeviceFrom != c.device || p.ThreadsFrom != c.threadsFrom {
