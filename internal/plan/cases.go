@@ -2,9 +2,7 @@ package plan
 
 import (
 	"fmt"
-	"maps"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -257,74 +255,6 @@ func (x *expander) identify(c *subject.Case) {
 	c.Hash, c.ID = hash, hash[:12]
 }
 
-// uniqueLabels adds the id to labels that several cases share, such as those
-// of two calibration files of one name in different folders.
-func (x *expander) uniqueLabels() {
-	count := map[string]int{}
-	for _, c := range x.p.Cases {
-		count[c.Label]++
-	}
-	for _, c := range x.p.Cases {
-		if count[c.Label] > 1 {
-			c.Label += " id=" + c.ID
-		}
-	}
-}
-
-// calibrationWord names a calibration: text, size and seed.
-func calibrationWord(c *subject.Calibration) string {
-	name := c.Corpus.Name
-	if c.Corpus.File != "" {
-		name = filepath.Base(c.Corpus.File)
-	}
-	return fmt.Sprintf("%s,%dx%d,seed%d", name, c.Sequences, c.Length, c.Seed)
-}
-
-// fieldWords are the fields of a combination as field=value.
-func fieldWords(n scenarios.Node) []string {
-	var words []string
-	for _, f := range n.Fields {
-		words = append(words, f.Key+"="+strings.TrimSuffix(f.Value.Text, "bpw"))
-	}
-	return words
-}
-
-// describe names a variant by the fields and tensors that its scenario gives.
-func describe(v variant) []string {
-	words := append([]string{v.method.Name}, fieldWords(v.node)...)
-	if s := selection(v.entry); s != "" {
-		words = append(words, "tensors="+s)
-	}
-	return words
-}
-
-func paramWords(p map[string]any) string {
-	var words []string
-	for _, k := range slices.Sorted(maps.Keys(p)) {
-		words = append(words, fmt.Sprintf("%s=%v", k, p[k]))
-	}
-	return strings.Join(words, " ")
-}
-
-// selection describes only, except and overrides in one word.
-func selection(m scenarios.Method) string {
-	var words []string
-	for _, p := range m.Only {
-		words = append(words, "only:"+p)
-	}
-	for _, p := range m.Except {
-		words = append(words, "except:"+p)
-	}
-	for _, o := range m.Overrides {
-		w := o.Tensors
-		for _, f := range o.Params {
-			w += "," + f.Key + "=" + f.Value.Text
-		}
-		words = append(words, "override:"+w)
-	}
-	return strings.Join(words, ";")
-}
-
 // baseline marks the case that ratios are taken against.
 func (x *expander) baseline() {
 	name := x.s.Baseline
@@ -363,56 +293,6 @@ func (x *expander) faulty(name string) bool {
 	for _, m := range x.s.Methods {
 		if m.Name == name || strings.HasPrefix(name, m.Name+" ") {
 			return len(x.faults.List) > 0
-		}
-	}
-	return false
-}
-
-// selectCases keeps the cases of a pattern or of a K/N share, which may be
-// empty. The baseline of a pattern stays only if the pattern names it.
-func (p *Plan) selectCases(sel string) error {
-	if sel == "" {
-		return nil
-	}
-	fault := func(format string, args ...any) error {
-		f := &scenarios.Faults{Path: p.Scenario.Path}
-		f.Add(scenarios.Pos{}, "--cases: "+format, args...)
-		return f
-	}
-	share, of, isShare := parseShare(sel)
-	if isShare && (share < 1 || share > of) {
-		return fault("%s, want K/N with 1 <= K <= N", sel)
-	}
-	var kept []*subject.Case
-	var labels []string
-	for i, c := range p.Cases {
-		labels = append(labels, c.Label)
-		if isShare && i%of == share-1 || !isShare && named(c, sel) {
-			kept = append(kept, c)
-		}
-	}
-	if len(kept) == 0 && !isShare {
-		return fault("%q selects none of %s", sel, strings.Join(labels, "; "))
-	}
-	p.Cases = kept
-	return nil
-}
-
-// parseShare reads K/N.
-func parseShare(sel string) (k, n int, ok bool) {
-	first, second, _ := strings.Cut(sel, "/")
-	k, err1 := strconv.Atoi(first)
-	n, err2 := strconv.Atoi(second)
-	return k, n, err1 == nil && err2 == nil
-}
-
-// named reports whether a pattern fits the label, the id or the method of a
-// case. Unlike in names of files, * also stands for slashes.
-func named(c *subject.Case, pattern string) bool {
-	plain := strings.NewReplacer("/", "\x00")
-	for _, name := range []string{c.Label, c.ID, c.Method.Name} {
-		if ok, err := path.Match(plain.Replace(pattern), plain.Replace(name)); ok && err == nil {
-			return true
 		}
 	}
 	return false
