@@ -41,9 +41,8 @@ func parseLines(name string, b []byte) (lines []line, torn bool, err error) {
 		b = rest
 		for text = bytes.TrimSpace(text); len(text) > 0; text = bytes.TrimSpace(text) {
 			l, after, err := first(text)
-			if err != nil && !whole && errors.As(err, new(*json.SyntaxError)) {
-				// No strict prefix of a JSON object is a JSON object, so this is a
-				// line whose write did not finish.
+			// A power cut may leave zeros where bytes were to be.
+			if err != nil && !whole && isTorn(bytes.TrimRight(text, "\x00")) {
 				return lines, true, nil
 			}
 			if err != nil {
@@ -95,20 +94,31 @@ func nextStart(text []byte, i int) int {
 // other, which files of a single torn line leave.
 func isTorn(text []byte) bool {
 	for len(text) > 0 {
-		piece := text
+		n := 0 // bytes of lineStart
+		for n < min(len(text), len(lineStart)) && text[n] == lineStart[n] {
+			n++
+		}
+		switch {
+		case n == len(text):
+			return true
+		case n == 0:
+			return false
+		case n < len(lineStart):
+			text = text[n:]
+			continue
+		}
 		err := json.NewDecoder(bytes.NewReader(text)).Decode(new(json.RawMessage))
 		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			// What follows a torn start is refused within three bytes of its own start
-			// ({" may still be read as the end of a string), so that is the last { so far.
-			piece = text[:max(0, bytes.LastIndexByte(text[:syntax.Offset], '{'))]
-		} else if !errors.Is(err, io.ErrUnexpectedEOF) {
-			return false // a whole object
+		if !errors.As(err, &syntax) {
+			return errors.Is(err, io.ErrUnexpectedEOF) // else a whole object
 		}
-		if n := min(len(piece), len(lineStart)); n == 0 || string(piece[:n]) != lineStart[:n] {
+		// What follows a torn start is refused within three bytes of its own start
+		// ({" may still be read as the end of a string), so that is the last { so far.
+		next := bytes.LastIndexByte(text[:syntax.Offset], '{')
+		if next <= 0 {
 			return false
 		}
-		text = text[len(piece):]
+		text = text[next:]
 	}
 	return true
 }

@@ -52,7 +52,7 @@ func TestConcatenatedTorn(t *testing.T) {
 					want = append(want, parsed(t, one)...)
 				}
 				want = append(want[:len(want):len(want)], parsed(t, two)...)
-				for _, between := range []int{0, 3, len(lineStart) - 1, len(lineStart), 20, bytes.IndexByte(two, '\n') - 1} {
+				for _, between := range []int{0, 1, 3, len(lineStart) - 1, len(lineStart), 20, bytes.IndexByte(two, '\n') - 1} {
 					text := bytes.Join([][]byte{first, one[:cut], two[:between], two}, nil)
 					if got, torn, err := Parse("x.jsonl", text); err != nil || torn || !reflect.DeepEqual(got, want) {
 						t.Fatalf("cut at %d and %d: torn %v, %v, %d records, want %d:\n%s", cut, between, torn, err, len(got), len(want), text)
@@ -100,6 +100,17 @@ func TestGarbageIsRefused(t *testing.T) {
 		_, _, err := Parse("x.jsonl", []byte(good+"\n"+tt.text+"\n"+good+"\n"))
 		if err == nil || !strings.HasPrefix(err.Error(), "x.jsonl:2: "+tt.want) {
 			t.Errorf("%s: %v, want x.jsonl:2: %s", tt.name, err, tt.want)
+		}
+	}
+	// The end of a file is torn only if a record begins there: Resume takes it out.
+	for _, end := range []string{"hello", `{"a":1`, "[", `{"kind":"value",,`, good + "hello", "\x00" + good[:40]} {
+		if _, _, err := Parse("x.jsonl", []byte(good+"\n"+end)); err == nil || !strings.HasPrefix(err.Error(), "x.jsonl:2: ") {
+			t.Errorf("end %q: %v, want an error at x.jsonl:2", end, err)
+		}
+	}
+	for _, end := range []string{"{", good[:9], good[:40] + good[:50], good[:40] + "\x00\x00", "\x00"} {
+		if recs, torn, err := Parse("x.jsonl", []byte(good+"\n"+end)); err != nil || !torn || len(recs) != 1 {
+			t.Errorf("end %q: %d records, torn %v, %v; want 1 and torn", end, len(recs), torn, err)
 		}
 	}
 }
