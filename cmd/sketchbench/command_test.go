@@ -15,6 +15,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/runner"
 	"github.com/sketchbench/sketchbench/kernels/cpu"
 	"github.com/sketchbench/sketchbench/scenarios"
@@ -81,6 +82,28 @@ func TestReport(t *testing.T) {
 	w.Reset()
 	if code := report(&w, nil); code != exitOK || w.String() != "" {
 		t.Errorf("exit %d, %q", code, w.String())
+	}
+}
+
+// TestEnd: what goes wrong while a run stops is told and decides the code.
+func TestEnd(t *testing.T) {
+	stopped := fmt.Errorf("%w: %w", runner.ErrStopped, errors.New("signal: interrupt"))
+	for _, c := range []struct {
+		err   error
+		code  int
+		words string
+	}{
+		{stopped, exitStopped, "x stopped after 1s; what was measured is in r.jsonl, and the same command goes on: sketchbench run x\n"},
+		{errors.Join(stopped, errors.New("close r.jsonl: disk")), exitTool,
+			"x could not go on after 1s: stopped: signal: interrupt; close r.jsonl: disk; what was written before is in r.jsonl, and the same command goes on\n"},
+	} {
+		var w strings.Builder
+		a := &app{streams: streams{err: &w}, args: []string{"run", "x"}}
+		p := &plan.Plan{Scenario: &scenarios.Scenario{Name: "x"}}
+		err := a.sayEnd(ending{p: p, out: &runner.Outcome{}, path: "r.jsonl", took: time.Second, err: c.err})
+		if code := report(&w, err); code != c.code || w.String() != c.words {
+			t.Errorf("%v: exit %d, %q; want %d, %q", c.err, code, w.String(), c.code, c.words)
+		}
 	}
 }
 
