@@ -103,7 +103,7 @@ func runLatency(ctx context.Context, c *Context, s *subject.Subject, o any, out 
 			return err
 		}
 		if !warmed.Settled {
-			out.Doubt(fmt.Sprintf("warm-up at %d tokens ended by its limit of %v after %d runs, their median still moving by more than %g %%", p, l.Warmup, warmed.Runs, 100*warmup.Tolerance))
+			out.Doubt(fmt.Sprintf("warm-up at %d tokens ended by its limit of %v, the median of its runs still moving by more than %g %%", p, l.Warmup, 100*warmup.Tolerance))
 		}
 		for run := range l.Runs {
 			r, err := once()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sketchbench/sketchbench/results"
 )
@@ -134,8 +135,36 @@ func (ix *indexed) group(p place, k int, baseline string) Group {
 		}
 		g.Rows = append(g.Rows, row)
 	}
+	g.warnOfDoubts()
 	g.fill(cells, baseline, ix.hosts())
 	return g
+}
+
+// A doubt is what a suite said of its own values, for some cases.
+type doubt struct {
+	suite, text string
+	labels      []string
+}
+
+// doubt notes one, together with equal ones of other cases.
+func (g *Group) doubt(suite, text, label string) {
+	for i, d := range g.doubts {
+		if d.suite == suite && d.text == text {
+			g.doubts[i].labels = append(d.labels, label)
+			return
+		}
+	}
+	g.doubts = append(g.doubts, doubt{suite, text, []string{label}})
+}
+
+func (g *Group) warnOfDoubts() {
+	for _, d := range g.doubts {
+		who := strings.Join(d.labels, "; ")
+		if len(d.labels) > 2 {
+			who = fmt.Sprintf("%d of %d cases", len(d.labels), len(g.Rows))
+		}
+		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %s", who, d.suite, d.text))
+	}
 }
 
 // suites returns the suites of a place, those of quality first.
@@ -163,7 +192,7 @@ func (ix *indexed) cell(g *Group, label string, c results.Cell) []results.Record
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %d values, but its done line says %d", label, c.Suite, len(values), last.Values))
 	}
 	if last.Message != "" {
-		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %s", label, c.Suite, last.Message))
+		g.doubt(c.Suite, last.Message, label)
 	}
 	if done[0].Run != last.Run {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: measured by several runs; the last, %s, is shown", label, c.Suite, last.Run))

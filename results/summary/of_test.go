@@ -125,6 +125,20 @@ func storiesRecords(t *testing.T) script {
 // TestStories runs the whole way from records to a paired ratio on the figures of the
 // reference data: stories260K against itself with weights rounded to 4 and 3 bits. The
 // file's nll are rounded to 1e-8 nat of about 1000.
+// TestDoubtsTogether: what the suite said of three cases stands once.
+func TestDoubtsTogether(t *testing.T) {
+	var g Group
+	for _, label := range []string{"a", "b", "c"} {
+		g.doubt("latency", "noisy", label)
+		g.Rows = append(g.Rows, Row{Label: label})
+	}
+	g.doubt("latency", "other", "a")
+	g.warnOfDoubts()
+	if want := []string{"3 of 3 cases, latency: noisy", "a, latency: other"}; !slices.Equal(g.Warnings, want) {
+		t.Errorf("%q, want %q", g.Warnings, want)
+	}
+}
+
 func TestStories(t *testing.T) {
 	var ref stories
 	b, err := os.ReadFile(sharedtest.Dir(t, "reference", "stories", "summary.json"))

@@ -22,6 +22,8 @@ type Group struct {
 	Runs            []results.Record // run lines of the values
 	Comparisons     int              // p values that Holm's correction counts
 	Warnings        []string         // about the group as a whole
+
+	doubts []doubt
 }
 
 // A Row is one case.
