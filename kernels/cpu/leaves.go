@@ -18,6 +18,10 @@ type leaves struct {
 	// grid and codebook hold kernels by width of a code, widest vectors first.
 	grid     [9][]gridKernel
 	codebook [9][]codebookKernel
+	// compete is competeMagnitude for a multiple of 4 weights.
+	compete func(best *uint32, n int, cells *uint16, size, address, seed uint64, left uint32)
+	// cellValues sets values of reading A for a multiple of 8 weights.
+	cellValues func(dst *float32, best *uint32, n int)
 	// widen and unpack convert scales and zeros for the grid kernels; see
 	// widenF16AVX2 and unpackAVX2.
 	widen  func(dst *float32, src *uint16, n int)

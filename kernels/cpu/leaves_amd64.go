@@ -33,6 +33,7 @@ var leavesAVX2 = leaves{
 		3: {{lanes: 8, row: codebookRow3AVX2}},
 		4: {{lanes: 8, planes: true, row: codebookRow4AVX2}},
 	},
+	compete: competeMagnitudeAVX2, cellValues: cellValuesAVX2,
 	widen:  widenF16AVX2,
 	unpack: unpackAVX2,
 }
@@ -54,6 +55,7 @@ var leavesAVX512 = leaves{
 		3: {{lanes: 16, row: codebookRow3AVX512}, {lanes: 8, row: codebookRow3AVX2}},
 		4: {{lanes: 16, row: codebookRow4AVX512}, {lanes: 8, planes: true, row: codebookRow4AVX2}},
 	},
+	compete: competeMagnitudeAVX2, cellValues: cellValuesAVX2,
 	widen:  widenF16AVX2,
 	unpack: unpackAVX2,
 }

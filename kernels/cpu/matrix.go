@@ -33,7 +33,7 @@ func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 	case *packed.LowRank:
 		return newLowRank(w), nil
 	case *packed.Cells:
-		return newCells(w), nil
+		return newCells(w, d.leaf), nil
 	}
 	return nil, fmt.Errorf("cpu: upload: no kernels for the format %q", w.Kind())
 }

@@ -5,6 +5,7 @@ package main
 //go:generate go run . -family dense -out ../dense_amd64.s -stubs ../dense_amd64.go -pkg cpu
 //go:generate go run . -family grid -out ../grid_amd64.s -stubs ../grid_amd64.go -pkg cpu
 //go:generate go run . -family codebook -out ../codebook_amd64.s -stubs ../codebook_amd64.go -pkg cpu
+//go:generate go run . -family cells -out ../cells_amd64.s -stubs ../cells_amd64.go -pkg cpu
 //go:generate go run . -family exp -out ../exp_amd64.s -stubs ../exp_amd64.go -pkg cpu
 
 import (
@@ -17,9 +18,15 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "kernels to write: dense, grid, codebook or exp")
+	family := flag.String("family", "", "kernels to write: dense, grid, codebook, exp or cells")
 	flag.Parse()
 	ConstraintExpr("!noasm")
+	if *family == "cells" {
+		competeCells()
+		cellValues()
+		Generate()
+		return
+	}
 	for _, v := range []vector{avx2, avx512} {
 		switch *family {
 		case "dense":
@@ -31,7 +38,7 @@ func main() {
 		case "exp":
 			exponentials(v)
 		default:
-			log.Fatalf("family %q, want dense, grid, codebook or exp", *family)
+			log.Fatalf("family %q, want dense, grid, codebook, exp or cells", *family)
 		}
 	}
 	Generate()
