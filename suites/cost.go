@@ -158,7 +158,7 @@ var memorySuite = Suite{
 		m := o.(*memoryOptions)
 		id := map[string]any{"prompt": int64(m.Prompt), "new": int64(m.New), "runs": int64(m.Runs), "threads": int64(c.Env.Gemm.Threads)}
 		return Recipe{Identity: id, Exec: c.execution(), Words: fmt.Sprintf(
-			"bytes counted in the artefact; peaks of %d child processes that open it, run a prompt of %d tokens and generate %d", m.Runs, m.Prompt, m.New)}
+			"bytes counted in the artefact; peaks of a child process (measured in %d) that opens it, runs a prompt of %d tokens and generates %d", m.Runs, m.Prompt, m.New)}
 	},
 	Cost: func(c *Context, o any) Cost {
 		m := o.(*memoryOptions)

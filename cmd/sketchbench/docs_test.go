@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/table"
 )
 
 // documents are the README, the pages below docs and the package comment.
@@ -76,5 +80,31 @@ func TestDocumentedScenarios(t *testing.T) {
 	}
 	if found < 2 {
 		t.Errorf("%d scenarios found; has the form of the documents changed?", found)
+	}
+}
+
+// TestReadmeTable: the README shows the table of the committed records, as
+// make tables puts it there.
+func TestReadmeTable(t *testing.T) {
+	published := filepath.Join(moduleRoot, "results/published")
+	recs, err := results.ReadFiles(filepath.Join(published, "demo.records.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := tablesOf(recs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want bytes.Buffer
+	if err := table.Markdown(&want, tables); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(read(t, filepath.Join(moduleRoot, "README.md"))), "<!-- table: begin -->\n")
+	got, _, ends := strings.Cut(rest, "<!-- table: end -->")
+	if !found || !ends || got != want.String() {
+		t.Error("the table in README.md is not that of results/published/demo.records.jsonl; make tables remakes it")
+	}
+	if string(read(t, filepath.Join(published, "demo.md"))) != want.String() {
+		t.Error("results/published/demo.md is not that of the records; make tables remakes it")
 	}
 }

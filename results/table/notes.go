@@ -171,7 +171,7 @@ func (b *builder) holmNotes() []string {
 		notes = append(notes, fmt.Sprintf("* differs from %s: two-sided p ≤ 0.05 after Holm's correction for %s in this table", b.baseline(), b.comparisons()))
 	}
 	if beside > 0 {
-		s := fmt.Sprintf("%d of the ratios have an interval that leaves out 1 but no *: not enough evidence among %s", beside, b.comparisons())
+		s := fmt.Sprintf("ratios whose interval leaves out 1 but that carry no *: %d, not enough evidence among %s", beside, b.comparisons())
 		if times > 0 {
 			// The smallest two-sided p of the signed-rank test over n blocks is 2/2ⁿ.
 			n := int(math.Ceil(1 + math.Log2(float64(b.g.Comparisons)/summary.Alpha)))
