@@ -7,8 +7,9 @@ import (
 )
 
 // cells is a sketch of hashed cells. Every weight costs a hash and a scattered
-// read per sketch row, so there is nothing for vector instructions to do
-// without gathers; rows are decoded and multiplied one at a time.
+// read per sketch row: the hashes of reading A are made four at a time where
+// the processor has AVX2, the reads stay single. A few rows are decoded and
+// multiplied at a time.
 type cells struct {
 	w       *packed.Cells
 	classes []cellClass
