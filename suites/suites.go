@@ -46,7 +46,6 @@ type Context struct {
 	// Scored is the text that perplexity scores; suites that want held-out
 	// text and name none take it.
 	Scored *Scored
-	Seed   uint64
 }
 
 // Scored is the text and recipe of the perplexity suite.

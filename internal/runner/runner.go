@@ -39,16 +39,15 @@ type Options struct {
 
 // An Event is told whenever the run has moved on.
 type Event struct {
-	Case       string // label
-	Index, Of  int    // of the case, from 1
-	Step       string // load, calibrate, compress or a suite
-	Done       int    // of Total, the step's own units
-	Total      int
-	Block      int // of a timing suite, from 1; 0 otherwise
-	Blocks     int
-	Elapsed    time.Duration // since the run began
-	Left       time.Duration // a guess; 0 while unknown
-	CaseFailed bool
+	Case      string // label
+	Index, Of int    // of the case, from 1
+	Step      string // load, calibrate, compress or a suite
+	Done      int    // of Total, the step's own units
+	Total     int
+	Block     int // of a timing suite, from 1; 0 otherwise
+	Blocks    int
+	Elapsed   time.Duration // since the run began
+	Left      time.Duration // a guess; 0 while unknown
 }
 
 // An Outcome says how a run ended.

@@ -35,15 +35,6 @@ func Canonical(v any) ([]byte, error) {
 	return appendValue(nil, tree)
 }
 
-// Hash returns the SHA-256 of the canonical JSON of v as 64 hex digits.
-func Hash(v any) (string, error) {
-	b, err := Canonical(v)
-	if err != nil {
-		return "", err
-	}
-	return hashOf(b), nil
-}
-
 // hashOf returns the SHA-256 of b as hex digits.
 func hashOf(b []byte) string {
 	h := sha256.Sum256(b)

@@ -59,8 +59,8 @@ func TestKey(t *testing.T) {
 	if want := "b1dbb3921f79ab3a5d53c3c35d2d914925a0f924fa2b15b55f1ff05bd280dec9"; hash != want {
 		t.Errorf("hash %s, want %s", hash, want)
 	}
-	if h, err := Hash(map[string]any{"stage": "artefact", "key": map[string]any{"seed": 1.0}}); err != nil || h != hash {
-		t.Errorf("Hash %s, %v, want %s", h, err, hash)
+	if b, err := Canonical(map[string]any{"stage": "artefact", "key": map[string]any{"seed": 1.0}}); err != nil || hashOf(b) != hash {
+		t.Errorf("hash of %s, %v, want %s", b, err, hash)
 	}
 	other, _, _ := Key("tokens", map[string]any{"seed": 1})
 	if other == hash {

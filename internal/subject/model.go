@@ -50,8 +50,9 @@ func OpenModel(ref, dir string) (*Model, error) {
 		return nil, err
 	}
 	if m.Dir == "" {
-		for _, name := range slices.Sorted(maps.Keys(demo.ModelFiles())) {
-			m.Sources = append(m.Sources, artefact.FileOf(name, demo.ModelFiles()[name]))
+		files := demo.ModelFiles()
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			m.Sources = append(m.Sources, artefact.FileOf(name, files[name]))
 		}
 	} else if err := m.hashFolder(); err != nil {
 		return nil, errors.Join(err, m.Close())
