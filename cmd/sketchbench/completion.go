@@ -42,3 +42,11 @@ func completion(root *cobra.Command, w io.Writer, shell string) error {
 func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return scenarios.Shipped(), cobra.ShellCompDirectiveDefault
 }
+
+// complete offers words as the value of a flag.
+func complete(cmd *cobra.Command, flag string, words []string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag is not there, or named twice
+	}
+}

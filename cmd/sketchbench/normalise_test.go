@@ -60,6 +60,9 @@ func normalise(dir, s string) string {
 // planRow is a case in the text of plan; the seconds are a guess.
 var planRow = regexp.MustCompile(`^([0-9a-f]{12}  .*?) +\d+$`)
 
+// timeUnit is the unit of a column of times, which depends on the times.
+var timeUnit = regexp.MustCompile(`\b(s|ms|µs|ns)\b`)
+
 // tableRow trims the cells of a row. The first row of a table is its head and
 // says which columns are masked in the others. What sketchtune gives is masked
 // throughout: which code a weight gets may turn on the last bit of a sum, and
@@ -72,8 +75,9 @@ func tableRow(line, sep string, masked []bool) (string, []bool) {
 		c = strings.TrimSpace(c)
 		cells[i] = c
 		if head {
-			timing := strings.HasPrefix(c, "TTFT") || strings.HasPrefix(c, "ratio [") || strings.HasPrefix(c, "ratio at") || strings.HasPrefix(c, "ms/token") || c == "peak bytes"
+			timing := strings.HasPrefix(c, "TTFT") || strings.HasPrefix(c, "ratio [") || strings.HasPrefix(c, "ratio at") || strings.Contains(c, "/token") || c == "peak bytes"
 			masked = append(masked, timing)
+			cells[i] = timeUnit.ReplaceAllString(c, "UNIT")
 		} else if i < len(masked) && (masked[i] || fragile && i > 4) && c != "" && !strings.HasPrefix(c, "—") {
 			cells[i] = "MEASURED"
 		}

@@ -74,7 +74,7 @@ func (a *app) plan(args []string, f planFlags) (err error) {
 // records that run writes by default.
 func (a *app) writeLock(p *plan.Plan) error {
 	path := p.Scenario.Name + ".lock.yaml"
-	if err := writeFile(path, func(w io.Writer) error { _, err := w.Write(p.Lock()); return err }); err != nil {
+	if err := writeFiles(file{path, p.Lock()}); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(a.streams.err, "wrote %s\n", path)

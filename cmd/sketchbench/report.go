@@ -1,12 +1,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,29 +13,40 @@ import (
 	"github.com/sketchbench/sketchbench/results"
 	"github.com/sketchbench/sketchbench/results/summary"
 	"github.com/sketchbench/sketchbench/results/table"
-	"github.com/sketchbench/sketchbench/scenarios"
 )
 
+// reportFlags are the flags of report.
+type reportFlags struct {
+	formats []string
+	output  string
+}
+
 func (a *app) reportCommand() *cobra.Command {
-	var format, output string
+	var f reportFlags
 	cmd := &cobra.Command{
 		Use:   "report RECORDS…",
 		Short: "Summarise records as a table",
-		Long:  "Report reads records files, of one run or many, and prints one table for each scenario and model. It needs no model.",
-		Args:  usage(cobra.MinimumNArgs(1), "a records file"),
-		RunE:  func(_ *cobra.Command, args []string) error { return a.report(args, format, output) },
+		Long: "Report reads records files, of one run or many, and prints one table for each scenario and model. It needs no model.\n" +
+			"- reads records from standard input.",
+		Args: usage(cobra.MinimumNArgs(1), "a records file"),
+		RunE: func(_ *cobra.Command, args []string) error { return a.report(args, f) },
 	}
-	cmd.Flags().StringVar(&format, "format", "text", "text, md or json")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write instead of standard output")
+	cmd.Flags().StringArrayVar(&f.formats, "format", []string{"text"}, "`FORMAT[=FILE]`, of "+orList(formats)+"; may be given several times, once without a file")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "", "file to write instead of standard output")
+	complete(cmd, "format", formats)
 	return cmd
 }
 
-func (a *app) report(paths []string, format, output string) error {
-	render, ok := renderers[format]
-	if !ok {
-		return fmt.Errorf("%w: --format %s, want text, md or json%s", errUsage, format, scenarios.DidYouMean(format, []string{"text", "md", "json"}))
+func (a *app) report(paths []string, f reportFlags) error {
+	var faults []string
+	outs := parseOutputs(f.formats, f.output, paths, &faults)
+	if i := slices.Index(paths, "-"); i >= 0 && slices.Contains(paths[i+1:], "-") {
+		faults = append(faults, "standard input is named twice")
 	}
-	recs, err := results.ReadFiles(paths...)
+	if len(faults) > 0 {
+		return fmt.Errorf("%w: %s", errUsage, strings.Join(faults, "; "))
+	}
+	recs, err := a.readRecords(paths)
 	if err != nil {
 		return err
 	}
@@ -45,17 +54,29 @@ func (a *app) report(paths []string, format, output string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(paths, ", "), err)
 	}
-	if output == "" {
-		return render(a.out, tables, width(a.out))
-	}
-	return writeFile(output, func(w io.Writer) error { return render(w, tables, 0) })
+	return a.write(tables, outs)
 }
 
-// renderers by the name of their format. Only text folds to a width.
-var renderers = map[string]func(w io.Writer, t []table.Table, width int) error{
-	"text": table.Text,
-	"md":   func(w io.Writer, t []table.Table, _ int) error { return table.Markdown(w, t) },
-	"json": func(w io.Writer, t []table.Table, _ int) error { return table.JSON(w, t) },
+// readRecords returns the records of all files; - is standard input.
+func (a *app) readRecords(paths []string) ([]results.Record, error) {
+	var all []results.Record
+	for _, p := range paths {
+		var recs []results.Record
+		var err error
+		if p == "-" {
+			var b []byte
+			if b, err = io.ReadAll(a.in); err == nil {
+				recs, _, err = results.Parse("standard input", b)
+			}
+		} else {
+			recs, err = results.ReadFiles(p)
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, recs...)
+	}
+	return all, nil
 }
 
 func tablesOf(recs []results.Record) ([]table.Table, error) {
@@ -82,7 +103,7 @@ func (a *app) printTable(path, scenario string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return table.Text(a.out, tables, width(a.out))
+	return a.write(tables, []output{{format: "text"}})
 }
 
 // width is that of the terminal, 0 where w is none.
@@ -96,38 +117,4 @@ func width(w io.Writer) int {
 		return 0
 	}
 	return columns
-}
-
-// writeFile writes to a temporary name and renames, so that a failure leaves
-// what was there.
-func writeFile(path string, render func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-"+filepath.Base(path)+"-*")
-	if err != nil {
-		return cannotWrite(path, err)
-	}
-	defer func() {
-		if err != nil {
-			err = cannotWrite(path, errors.Join(err, os.Remove(f.Name())))
-		}
-	}()
-	if err := render(f); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// cannotWrite names the file that was wanted, not the temporary one.
-func cannotWrite(path string, err error) error {
-	var p *fs.PathError
-	var l *os.LinkError
-	switch {
-	case errors.As(err, &p):
-		err = p.Err
-	case errors.As(err, &l):
-		err = l.Err
-	}
-	return fmt.Errorf("%s cannot be written: %w", path, err)
 }

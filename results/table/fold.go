@@ -57,14 +57,16 @@ func (t Table) cut(width int) []Table {
 
 // pick returns t with the columns for which keep holds.
 func (t Table) pick(keep func(i int) bool) Table {
-	p := Table{Title: t.Title, Notes: t.Notes}
+	p := t
+	p.Columns, p.Rows = nil, nil
 	for i, c := range t.Columns {
 		if keep(i) {
 			p.Columns = append(p.Columns, c)
 		}
 	}
 	for _, r := range t.Rows {
-		q := Row{Case: r.Case, Method: r.Method}
+		q := r
+		q.Cells = nil
 		for i, c := range r.Cells {
 			if keep(i) {
 				q.Cells = append(q.Cells, c)

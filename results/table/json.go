@@ -18,29 +18,35 @@ type (
 		Notes       []int    `json:"notes,omitempty"`
 	}
 	jsonColumn struct {
-		Key  string `json:"key"`
-		Head string `json:"head"`
-		Unit string `json:"unit,omitempty"`
+		Key    string `json:"key"`
+		Head   string `json:"head"`
+		Unit   string `json:"unit,omitempty"`
+		Beside string `json:"beside,omitempty"`
 	}
 	jsonRow struct {
-		Case   string     `json:"case"`
-		Method string     `json:"method"`
-		Cells  []jsonCell `json:"cells"`
+		Case   string         `json:"case"`
+		Method string         `json:"method"`
+		Params map[string]any `json:"params,omitempty"`
+		Seed   uint64         `json:"seed,omitempty"`
+		Cells  []jsonCell     `json:"cells"`
 	}
 	jsonNote struct {
 		ID   int    `json:"id,omitempty"`
 		Text string `json:"text"`
 	}
 	jsonTable struct {
-		Title   string       `json:"title"`
-		Columns []jsonColumn `json:"columns"`
-		Rows    []jsonRow    `json:"rows"`
-		Notes   []jsonNote   `json:"notes"`
+		Title    string       `json:"title"`
+		Scenario string       `json:"scenario"`
+		Model    string       `json:"model"`
+		Group    string       `json:"group,omitempty"`
+		Columns  []jsonColumn `json:"columns"`
+		Rows     []jsonRow    `json:"rows"`
+		Notes    []jsonNote   `json:"notes"`
 	}
 )
 
 // JSON writes tables as one JSON object, {"tables": […]}. Cells hold numbers in
-// the unit of their column beside the text, and the ids of their notes.
+// the base unit of their column beside the text, and the ids of their notes.
 func JSON(w io.Writer, tables []Table) error {
 	out := struct {
 		Tables []jsonTable `json:"tables"`
@@ -56,16 +62,16 @@ func JSON(w io.Writer, tables []Table) error {
 
 // json returns the JSON form of t.
 func (t Table) json() jsonTable {
-	o := jsonTable{Title: t.Title, Columns: []jsonColumn{}, Rows: []jsonRow{}, Notes: []jsonNote{}}
+	o := jsonTable{Title: t.Title, Scenario: t.Scenario, Model: t.Model, Group: t.Group, Columns: []jsonColumn{}, Rows: []jsonRow{}, Notes: []jsonNote{}}
 	for _, c := range t.Columns {
-		o.Columns = append(o.Columns, jsonColumn{c.Key, c.Head, c.Unit})
+		o.Columns = append(o.Columns, jsonColumn{c.Key, c.Head, c.Unit, c.Beside})
 	}
 	for _, r := range t.Rows {
 		cells := make([]jsonCell, len(r.Cells))
 		for i, c := range r.Cells {
 			cells[i] = jsonCell(c)
 		}
-		o.Rows = append(o.Rows, jsonRow{r.Case, r.Method, cells})
+		o.Rows = append(o.Rows, jsonRow{r.Case, r.Method, r.Params, r.Seed, cells})
 	}
 	for _, n := range t.Notes {
 		o.Notes = append(o.Notes, jsonNote(n))

@@ -1,6 +1,6 @@
 // Package table lays summaries out as tables and renders them as text,
-// Markdown and JSON. It computes no statistics: it chooses columns, digits and
-// footnotes.
+// Markdown, CSV, LaTeX and JSON. It computes no statistics: it chooses columns,
+// units, digits and footnotes.
 package table
 
 import (
@@ -24,12 +24,17 @@ const (
 type Column struct {
 	Key  string // stable name for programs: "perplexity"
 	Head string // for people: "perplexity [95 %]"
-	Unit string // of the numbers in the cells: "1", "bit", "B", "ms"; empty for text
+	Unit string // of the numbers in the cells, a base unit: "1", "bit", "B", "s", "nat"; empty for text
 	Part Part
+
+	Interval bool   // cells may carry an interval
+	Tested   bool   // cells may carry the mark of a test
+	Beside   string // key of the second number of the cells; empty where there is none
 }
 
 // A Cell is one entry. Value, Lo and Hi are nil where there is no number or no
-// interval; Text is then "—" or the bare number.
+// interval; Text is then "—" or the bare number. Text may be in another unit
+// than the numbers, which the head or the text itself names.
 type Cell struct {
 	Text          string
 	Value, Lo, Hi *float64
@@ -41,7 +46,9 @@ type Cell struct {
 // A Row is one case.
 type Row struct {
 	Case, Method string
-	Cells        []Cell // one per column
+	Params       map[string]any // of the method
+	Seed         uint64         // 0 where chance has no part
+	Cells        []Cell         // one per column
 }
 
 // A Note stands below the table. ID is its number in the cells; 0 for a note on the whole table.
@@ -52,7 +59,11 @@ type Note struct {
 
 // A Table is what all renderers share.
 type Table struct {
-	Title   string
+	Title string
+	// Scenario and Model are those of every row; Group says what else tells this
+	// table apart from others, in words.
+	Scenario, Model, Group string
+
 	Columns []Column
 	Rows    []Row
 	Notes   []Note // those on the whole table first
@@ -72,16 +83,18 @@ func Build(rep *summary.Report) []Table {
 
 // build lays out one group.
 func build(g summary.Group) Table {
-	b := builder{g: g, t: Table{Title: g.Scenario + ", model " + g.Model}}
+	b := builder{g: g, t: Table{Scenario: g.Scenario, Model: g.Model}}
+	b.t.Title = g.Scenario + ", model " + g.Model
 	if g.Index > 0 {
-		b.t.Title += fmt.Sprintf(" (recipes, part %d)", g.Index+1)
+		b.t.Group = fmt.Sprintf("recipes, part %d", g.Index+1)
+		b.t.Title += " (" + b.t.Group + ")"
 	}
 	cols := b.columns()
 	for _, c := range cols {
 		b.t.Columns = append(b.t.Columns, c.Column)
 	}
 	for _, r := range g.Rows {
-		row := Row{Case: r.Case, Method: r.Method}
+		row := Row{Case: r.Case, Method: r.Method, Params: r.Params, Seed: r.Seed}
 		for _, c := range cols {
 			row.Cells = append(row.Cells, c.cell(r))
 		}
@@ -103,50 +116,82 @@ type builder struct {
 	t Table
 }
 
+// A figure picks one estimate of a row.
+type figure func(r summary.Row) summary.Estimate
+
 // columns returns the columns for which the group has a suite, in the order of cli.md 5.
 func (b *builder) columns() []column {
 	has := b.g.Suites
-	cols := []column{{Column{"method", "method", "", Both}, b.method}}
-	add := func(ok bool, key, head, unit string, part Part, cell func(r summary.Row) Cell) {
+	cols := []column{{Column{Key: "label", Head: "method", Part: Both}, b.method}}
+	add := func(ok bool, c Column, cell func(r summary.Row) Cell) {
 		if ok {
-			cols = append(cols, column{Column{key, head, unit, part}, cell})
+			cols = append(cols, column{c, cell})
 		}
 	}
-	number := func(pick func(r summary.Row) summary.Estimate, scale float64) func(summary.Row) Cell {
-		return func(r summary.Row) Cell { return b.number(pick(r), scale) }
+	number := func(pick figure) func(summary.Row) Cell {
+		return func(r summary.Row) Cell { return b.number(pick(r), 1) }
 	}
-	add(true, "bits_nominal", "bits (nominal)", "bit", Quality, number(func(r summary.Row) summary.Estimate { return r.NominalBits }, 1))
-	add(has["memory"], "bits_linears", "bits (stored, linears)", "bit", SizeSpeed, number(func(r summary.Row) summary.Estimate { return r.Ledger.LinearBits }, 1))
-	add(has["memory"], "bits_model", "bits (stored, model)", "bit", SizeSpeed, number(func(r summary.Row) summary.Estimate { return r.Ledger.ModelBits }, 1))
-	add(has["memory"], "model_bytes", "model bytes", "B", SizeSpeed, func(r summary.Row) Cell { return b.bytes(r.Ledger.ModelBytes, 4) })
-	add(has["approx"], "weight_error", "rel. error ‖W−Ŵ‖", "1", Quality, number(func(r summary.Row) summary.Estimate { return r.WeightError }, 1))
-	add(has["approx"], "output_error", "rel. output error", "1", Quality, number(func(r summary.Row) summary.Estimate { return r.OutputError }, 1))
-	add(has["perplexity"], "perplexity", "perplexity [95 %]", "1", Quality, b.perplexity)
-	add(has["perplexity"], "perplexity_ratio", "ratio to "+b.baseline()+" [95 %], paired", "1", Quality,
-		b.perplexityRatio)
+	add(true, Column{Key: "bits_nominal", Head: "bits (nominal)", Unit: "bit", Part: Quality}, number(func(r summary.Row) summary.Estimate { return r.NominalBits }))
+	add(has["memory"], Column{Key: "bits_linears", Head: "bits (stored, linears)", Unit: "bit", Part: SizeSpeed},
+		number(func(r summary.Row) summary.Estimate { return r.Ledger.LinearBits }))
+	add(has["memory"], Column{Key: "bits_model", Head: "bits (stored, model)", Unit: "bit", Part: SizeSpeed},
+		number(func(r summary.Row) summary.Estimate { return r.Ledger.ModelBits }))
+	add(has["memory"], Column{Key: "model_bytes", Head: "model bytes", Unit: "B", Part: SizeSpeed}, func(r summary.Row) Cell { return b.bytes(r.Ledger.ModelBytes, 4) })
+	add(has["approx"], Column{Key: "weight_error", Head: "rel. error ‖W−Ŵ‖", Unit: "1", Part: Quality},
+		number(func(r summary.Row) summary.Estimate { return r.WeightError }))
+	add(has["approx"], Column{Key: "output_error", Head: "rel. output error", Unit: "1", Part: Quality},
+		number(func(r summary.Row) summary.Estimate { return r.OutputError }))
+	add(has["perplexity"], Column{Key: "perplexity", Head: "perplexity [95 %]", Unit: "1", Part: Quality, Interval: true}, b.perplexity)
+	add(has["perplexity"], Column{Key: "perplexity_ratio", Head: "ratio to " + b.baseline() + " [95 %], paired", Unit: "1", Part: Quality,
+		Interval: true, Tested: true}, b.perplexityRatio)
+	cols = append(cols, b.timings()...)
+	add(has["memory"], Column{Key: "peak_bytes", Head: "peak bytes", Unit: "B", Part: SizeSpeed, Beside: "vmhwm_bytes"}, b.peak)
+	return cols
+}
+
+// timings returns the columns of the latency suite: TTFT and its ratio for each
+// prompt, then the time per token for each.
+func (b *builder) timings() []column {
+	var cols []column
+	if b.g.Suites["latency"] && len(b.g.TTFT)+len(b.g.ITL) == 0 {
+		return []column{{Column{Key: "ttft", Head: "TTFT", Unit: "s", Part: SizeSpeed, Interval: true},
+			func(r summary.Row) Cell { return b.dash(r.Why("latency")) }}}
+	}
 	for k, item := range b.g.TTFT {
-		at := fmt.Sprintf("_%d", summary.ItemTokens(item))
-		add(true, "ttft"+at, fmt.Sprintf("TTFT (ms) at %d", summary.ItemTokens(item)), "ms", SizeSpeed,
-			number(func(r summary.Row) summary.Estimate { return r.TTFT[k].Median }, 1e3))
-		ratio := "ratio [95 %]"
+		n := summary.ItemTokens(item)
+		cols = append(cols, b.time(Column{Key: fmt.Sprintf("ttft_%d", n), Head: fmt.Sprintf("TTFT (%%s) at %d", n)},
+			func(r summary.Row) summary.Estimate { return r.TTFT[k].Median }))
+		head := "ratio [95 %]"
 		if len(b.g.TTFT) > 1 {
-			ratio = fmt.Sprintf("ratio at %d [95 %%]", summary.ItemTokens(item))
+			head = fmt.Sprintf("ratio at %d [95 %%]", n)
 		}
-		add(true, "ttft_ratio"+at, ratio, "1", SizeSpeed, number(func(r summary.Row) summary.Estimate { return r.TTFT[k].Ratio }, 1))
+		cols = append(cols, column{Column{Key: fmt.Sprintf("ttft_ratio_%d", n), Head: head, Unit: "1", Part: SizeSpeed, Interval: true, Tested: true},
+			func(r summary.Row) Cell { return b.number(r.TTFT[k].Ratio, 1) }})
 	}
 	for k, item := range b.g.ITL {
-		head := "ms/token"
+		n := summary.ItemTokens(item)
+		head := "%s/token"
 		if len(b.g.ITL) > 1 {
-			head += fmt.Sprintf(" at %d", summary.ItemTokens(item))
+			head += fmt.Sprintf(" at %d", n)
 		}
-		add(true, fmt.Sprintf("itl_%d", summary.ItemTokens(item)), head, "ms", SizeSpeed,
-			number(func(r summary.Row) summary.Estimate { return r.ITL[k].Median }, 1e3))
+		cols = append(cols, b.time(Column{Key: fmt.Sprintf("itl_%d", n), Head: head},
+			func(r summary.Row) summary.Estimate { return r.ITL[k].Median }))
 	}
-	if has["latency"] && len(b.g.TTFT)+len(b.g.ITL) == 0 {
-		add(true, "ttft", "TTFT (ms)", "ms", SizeSpeed, func(r summary.Row) Cell { return b.dash(r.Why("latency")) })
-	}
-	add(has["memory"], "peak_bytes", "peak bytes", "B", SizeSpeed, b.peak)
 	return cols
+}
+
+// time returns the column of a time with an interval. %s in its head stands
+// for the unit of the text, in which the column's median lies between 1 and 1000.
+func (b *builder) time(c Column, pick figure) column {
+	var values []float64
+	for _, r := range b.g.Rows {
+		if e := pick(r); e.Missing == "" {
+			values = append(values, e.Value)
+		}
+	}
+	unit, scale := timeUnit(values)
+	c.Head, c.Unit, c.Part, c.Interval = fmt.Sprintf(c.Head, unit), "s", SizeSpeed, true
+	return column{c, func(r summary.Row) Cell { return b.number(pick(r), scale) }}
 }
 
 // baseline returns the name of the baseline for a column head.
@@ -180,22 +225,20 @@ func (b *builder) note(text string) int {
 // dash returns the cell of a number that cannot be given, with the reason.
 func (b *builder) dash(why string) Cell { return Cell{Text: Dash, Notes: []int{b.note(why)}} }
 
-// number returns the cell of e, scaled to the unit of its column.
+// number returns the cell of e. Its text is scaled to the unit that the head names.
 func (b *builder) number(e summary.Estimate, scale float64) Cell {
 	if e.Missing != "" {
 		return b.dash(e.Missing)
 	}
-	v := e.Value * scale
-	c := Cell{Value: &v, Significant: e.Significant}
+	c := Cell{Value: &e.Value, Significant: e.Significant}
 	switch {
 	case e.HasInterval():
-		lo, hi := e.Lo*scale, e.Hi*scale
-		c.Lo, c.Hi = &lo, &hi
-		c.Text = Interval(v, lo, hi)
+		c.Lo, c.Hi = &e.Lo, &e.Hi
+		c.Text = Interval(e.Value*scale, e.Lo*scale, e.Hi*scale)
 	case len(e.Warnings) > 0: // chance is in it, but not how much
-		c.Text = Significant(v, 3)
+		c.Text = Significant(e.Value*scale, 3)
 	default:
-		c.Text = Significant(v, 4)
+		c.Text = Significant(e.Value*scale, 4)
 	}
 	for _, w := range e.Warnings {
 		c.Notes = append(c.Notes, b.note(w))
