@@ -73,3 +73,16 @@ type Device interface {
 	// Close releases the device.
 	Close() error
 }
+
+// A Prober is a Device that can be driven to its limits: what its products are
+// held against (protocol.md 2.9). Whoever calls it keeps the time.
+type Prober interface {
+	Device
+	// Stream reads the first n values of b once, in order, with all threads
+	// and nothing but loads and additions, and returns their sum.
+	Stream(b Buffer, n int) float32
+	// MultiplyAdd makes n multiply-adds in each of as many independent lanes
+	// of registers as keep the arithmetic units of all threads busy, and
+	// returns the number of floating-point operations, two for each.
+	MultiplyAdd(n int) (flops float64)
+}

@@ -2,6 +2,7 @@ package subject
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 
@@ -63,6 +64,9 @@ type Method struct {
 	Covers func(tensor string) bool
 	// Compress compresses one matrix. Nil for dense, which leaves all alone.
 	Compress func(m Matrix, o any) (packed.Weight, error)
+	// Draw returns a random out×in matrix in the method's format, of as many
+	// bytes as StoredBytes says; dense ones are bf16.
+	Draw func(o any, out, in int, target int64, rng *rand.Rand) packed.Weight
 }
 
 // everything is the Covers of methods that compress all linear layers.

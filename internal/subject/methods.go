@@ -2,6 +2,7 @@ package subject
 
 import (
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/sketchbench/sketchbench/internal/compress/int4"
 	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
@@ -23,6 +24,7 @@ var methods = []Method{
 		Nominal:     func(any) float64 { return 0 },
 		StoredBytes: func(any, int, int, int64) int64 { return 0 },
 		Covers:      func(string) bool { return false },
+		Draw:        drawDense,
 	},
 	{
 		Name: "int4", Version: int4.Version,
@@ -36,6 +38,9 @@ var methods = []Method{
 		Covers: everything,
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			return int4.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, *o.(*int4.Options))
+		},
+		Draw: func(o any, out, in int, _ int64, rng *rand.Rand) packed.Weight {
+			return int4.Draw(*o.(*int4.Options), out, in, rng)
 		},
 	},
 	{
@@ -60,6 +65,9 @@ var methods = []Method{
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			return svd.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, svdRank(o, m.Spec.Out, m.Spec.In, m.TargetBytes), m.Seed)
 		},
+		Draw: func(o any, out, in int, target int64, rng *rand.Rand) packed.Weight {
+			return svd.Draw(out, in, svdRank(o, out, in, target), rng)
+		},
 	},
 	{
 		Name: "sketchtune", Version: sketchtune.Version, Moments: SecondMoments,
@@ -81,6 +89,9 @@ var methods = []Method{
 			}
 			return sketchtune.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, f, s)
 		},
+		Draw: func(o any, out, in int, _ int64, rng *rand.Rand) packed.Weight {
+			return sketchtune.Draw(*o.(*sketchtune.Options), out, in, rng)
+		},
 	},
 	{
 		Name: "ultrasketch", Version: ultrasketch.Version, Chance: true, Moments: MeanSquares,
@@ -96,6 +107,9 @@ var methods = []Method{
 		Covers: ultrasketch.Compresses,
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			return ultrasketch.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, m.MeanSquare, *o.(*ultrasketch.Options), m.Seed)
+		},
+		Draw: func(o any, out, in int, _ int64, rng *rand.Rand) packed.Weight {
+			return ultrasketch.Draw(*o.(*ultrasketch.Options), out, in, rng)
 		},
 	},
 }

@@ -26,10 +26,15 @@ type leaves struct {
 	// widenF16AVX2 and unpackAVX2.
 	widen  func(dst *float32, src *uint16, n int)
 	unpack func(dst *float32, src *byte, n, bits int)
+	// read sums values, and steps makes n multiply-adds in each of so many
+	// independent lanes; see Stream and MultiplyAdd.
+	read   func(x []float32) float32
+	steps  func(n int) float32
+	chains int
 }
 
 // genericLeaves are the portable loops.
-var genericLeaves = leaves{dot: dotGeneric, axpy: axpyGeneric}
+var genericLeaves = leaves{dot: dotGeneric, axpy: axpyGeneric, read: readGeneric, steps: stepsGeneric, chains: genericChains}
 
 // leavesOf returns the loops for an instruction set, and whether this build
 // and machine have them.

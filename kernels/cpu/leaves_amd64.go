@@ -36,6 +36,8 @@ var leavesAVX2 = leaves{
 	compete: competeMagnitudeAVX2, cellValues: cellValuesAVX2,
 	widen:  widenF16AVX2,
 	unpack: unpackAVX2,
+	read:   func(x []float32) float32 { return readVectors(x, 64, probeReadAVX2) },
+	steps:  probeFMAAVX2, chains: 12 * 8,
 }
 
 // The narrow kernels serve groups of 64 and odd multiples of it.
@@ -58,6 +60,8 @@ var leavesAVX512 = leaves{
 	compete: competeMagnitudeAVX2, cellValues: cellValuesAVX2,
 	widen:  widenF16AVX2,
 	unpack: unpackAVX2,
+	read:   func(x []float32) float32 { return readVectors(x, 128, probeReadAVX512) },
+	steps:  probeFMAAVX512, chains: 12 * 16,
 }
 
 // first32 returns the address of the values as bytes, nil if there are none.

@@ -6,6 +6,7 @@ package main
 //go:generate go run . -family grid -out ../grid_amd64.s -stubs ../grid_amd64.go -pkg cpu
 //go:generate go run . -family codebook -out ../codebook_amd64.s -stubs ../codebook_amd64.go -pkg cpu
 //go:generate go run . -family cells -out ../cells_amd64.s -stubs ../cells_amd64.go -pkg cpu
+//go:generate go run . -family probe -out ../probe_amd64.s -stubs ../probe_amd64.go -pkg cpu
 //go:generate go run . -family exp -out ../exp_amd64.s -stubs ../exp_amd64.go -pkg cpu
 
 import (
@@ -18,7 +19,7 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "kernels to write: dense, grid, codebook, exp or cells")
+	family := flag.String("family", "", "kernels to write: dense, grid, codebook, exp, probe or cells")
 	flag.Parse()
 	ConstraintExpr("!noasm")
 	if *family == "cells" {
@@ -37,8 +38,10 @@ func main() {
 			codebookKernels(v)
 		case "exp":
 			exponentials(v)
+		case "probe":
+			probes(v)
 		default:
-			log.Fatalf("family %q, want dense, grid, codebook, exp or cells", *family)
+			log.Fatalf("family %q, want dense, grid, codebook, exp, probe or cells", *family)
 		}
 	}
 	Generate()
