@@ -221,7 +221,7 @@ func measureChild(ctx context.Context, s *subject.Subject, m *memoryOptions) (me
 	}
 	b, err := s.Env.Child(ctx, args...)
 	if err != nil {
-		return memory.Peak{}, fmt.Errorf("child process: %w", err)
+		return memory.Peak{}, err
 	}
 	var p memory.Peak
 	if err := json.Unmarshal(b, &p); err != nil {

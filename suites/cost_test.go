@@ -163,7 +163,7 @@ func TestMemoryFaults(t *testing.T) {
 		err    error
 		want   string
 	}{
-		{"", boom, "child process: boom"},
+		{"", boom, "boom"},
 		{"Segmentation fault", nil, `child process printed "Segmentation fault"`},
 	} {
 		e.Child = func(context.Context, ...string) ([]byte, error) { return []byte(c.answer), c.err }

@@ -1,39 +1,36 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"io"
 	"os"
-	"os/exec"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sketchbench/sketchbench/internal/launch"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/suites"
 )
 
 // child runs this program with the given arguments and returns what it
-// prints. Its standard error becomes part of the error.
+// prints. It is killed when ctx ends.
 func child(ctx context.Context, args ...string) ([]byte, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, exe, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	p, err := launch.Start(exe, nil, args...)
 	if err != nil {
-		if text := strings.TrimSpace(stderr.String()); text != "" {
-			err = fmt.Errorf("%w: %s", err, text)
-		}
 		return nil, err
 	}
-	return out, nil
+	defer context.AfterFunc(ctx, func() { _ = p.Kill() })()
+	out, readErr := io.ReadAll(p.Out)
+	if err := p.Wait(); err != nil {
+		return nil, err
+	}
+	return out, readErr
 }
 
 // childCommand is what the memory suite runs in a process of its own.

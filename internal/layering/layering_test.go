@@ -37,6 +37,7 @@ var rules = []rule{
 	{"internal/safetensors", nil},
 	{"internal/demo", nil},
 	{"internal/stage", nil},
+	{"internal/launch", nil},
 	{"internal/sharedtest", nil},
 	{"internal/tokenizer", []string{"github.com/dlclark/regexp2", "golang.org/x/text/unicode/norm"}},
 	{"kernels", []string{"internal/packed"}},
@@ -71,8 +72,8 @@ var rules = []rule{
 	{"suites", []string{"internal/subject", "internal/engine", "internal/model", "kernels", "results", "bench", "scenarios",
 		"suites/perplexity", "suites/approx", "suites/latency", "suites/memory"}},
 	{"internal/plan", []string{"scenarios", "suites", "internal/subject", "internal/model", "internal/stage"}},
-	{"internal/runner", []string{"internal/plan", "suites", "internal/subject", "internal/stage", "bench", "results"}},
-	{"cmd/sketchbench", []string{"scenarios", "suites", "internal/plan", "internal/runner", "bench", "results",
+	{"internal/runner", []string{"internal/plan", "suites", "internal/subject", "internal/stage", "internal/launch", "bench", "results"}},
+	{"cmd/sketchbench", []string{"scenarios", "internal/launch", "suites", "internal/plan", "internal/runner", "bench", "results",
 		"results/summary", "results/table", "internal/subject", "kernels/cpu",
 		"github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/decor", "golang.org/x/term"}},
 }

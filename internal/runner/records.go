@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"slices"
 	"syscall"
 
+	"github.com/sketchbench/sketchbench/internal/launch"
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/stage"
 	"github.com/sketchbench/sketchbench/internal/subject"
@@ -186,10 +186,12 @@ func (r *run) recipe(s plan.Suite) error {
 
 // classify sorts a failure into the classes of records.
 func classify(err error) results.Class {
-	var exit *exec.ExitError
+	var exit *launch.Exit
 	switch {
 	case errors.Is(err, subject.ErrDiverged):
 		return results.ClassDiverged
+	case errors.As(err, &exit) && exit.OutOfMemory:
+		return results.ClassResource
 	case errors.As(err, &exit):
 		return results.ClassCrash
 	}

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/launch"
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
@@ -304,7 +304,8 @@ func TestClassify(t *testing.T) {
 		{fmt.Errorf("x: %w", subject.ErrDiverged), results.ClassDiverged},
 		{&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, results.ClassResource},
 		{&fs.PathError{Op: "open", Path: "x", Err: fs.ErrPermission}, results.ClassResource},
-		{fmt.Errorf("child: %w", &exec.ExitError{}), results.ClassCrash},
+		{fmt.Errorf("child: %w", &launch.Exit{Code: 2}), results.ClassCrash},
+		{&launch.Exit{Code: -1, Signal: "killed", OutOfMemory: true}, results.ClassResource},
 		{errors.New("bits"), results.ClassInput},
 	} {
 		if got := classify(c.err); got != c.want {
