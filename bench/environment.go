@@ -57,7 +57,7 @@ func ReadEnvironment(root fs.FS) Environment {
 			OS: runtime.GOOS, Arch: runtime.GOARCH,
 			CPU: strings.TrimSpace(c.BrandName), Features: c.FeatureSet(), Cores: c.PhysicalCores, Threads: runtime.NumCPU(),
 			L1D: c.Cache.L1D, L2: c.Cache.L2, L3: c.Cache.L3,
-			Memory: memTotal(root),
+			Memory: memInfo(root, "MemTotal:"),
 		},
 		Kernel:     readLine(root, "proc/sys/kernel/osrelease"),
 		Governor:   readLine(root, "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
@@ -91,15 +91,15 @@ func ReadLoad(root fs.FS) Load {
 	return l
 }
 
-// memTotal returns MemTotal of proc/meminfo in bytes; 0 when it is not told.
-func memTotal(root fs.FS) int64 {
+// memInfo returns a field of proc/meminfo in bytes; 0 when it is not told.
+func memInfo(root fs.FS, field string) int64 {
 	b, err := fs.ReadFile(root, "proc/meminfo")
 	if err != nil {
 		return 0
 	}
 	for line := range bytes.Lines(b) {
 		f := strings.Fields(string(line))
-		if len(f) == 3 && f[0] == "MemTotal:" && f[2] == "kB" {
+		if len(f) == 3 && f[0] == field && f[2] == "kB" {
 			kib, _ := strconv.ParseInt(f[1], 10, 64)
 			return kib << 10
 		}

@@ -16,6 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/runner"
 	"github.com/sketchbench/sketchbench/kernels/cpu"
@@ -197,7 +198,7 @@ func TestMachineState(t *testing.T) {
 		"proc/meminfo": file("MemTotal:       16384000 kB\nMemFree:          100000 kB\nMemAvailable:    8388608 kB\n"),
 		"proc/cpuinfo": file("processor\t: 0\nmodel name\t: X\ncpu MHz\t\t: 2445.406\n\nprocessor\t: 1\ncpu MHz\t\t: 1500.000\n"),
 	}
-	if got := gibibytes(memAvailable(root)); got != "8.0 GiB" {
+	if got := gibibytes(bench.AvailableMemory(root)); got != "8.0 GiB" {
 		t.Errorf("available: %s", got)
 	}
 	if got := cpuClock(root); got != "2445 MHz now" {
@@ -207,7 +208,7 @@ func TestMachineState(t *testing.T) {
 	if got := cpuClock(root); got != "1800 MHz now, at most 3600" {
 		t.Errorf("clock: %s", got)
 	}
-	if a, b := gibibytes(memAvailable(fstest.MapFS{})), cpuClock(fstest.MapFS{}); a != "unknown" || b != "unknown" {
+	if a, b := gibibytes(bench.AvailableMemory(fstest.MapFS{})), cpuClock(fstest.MapFS{}); a != "unknown" || b != "unknown" {
 		t.Errorf("of nothing: %s, %s", a, b)
 	}
 }

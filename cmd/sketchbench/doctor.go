@@ -49,7 +49,7 @@ func (a *app) doctor(require []string) error {
 	row("features", "%s", orUnknown(strings.ToLower(strings.Join(e.Features, " "))))
 	row("kernels", "%s; the first is used", strings.Join(kernels, ", "))
 	row("caches", "L1d %s, L2 %s, L3 %s", size(e.L1D), size(e.L2), size(e.L3))
-	row("memory", "%s, %s available", gibibytes(e.Memory), gibibytes(memAvailable(root)))
+	row("memory", "%s, %s available", gibibytes(e.Memory), gibibytes(bench.AvailableMemory(root)))
 	row("clock", "%s", cpuClock(root))
 	row("governor", "%s", orUnknown(e.Governor))
 	row("load", "%.2f over the last minute%s", e.Load.Minute, loadAdvice(e.Load.Minute))
@@ -88,16 +88,6 @@ func gibibytes(n int64) string {
 		return "unknown"
 	}
 	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-}
-
-// memAvailable returns the bytes that can be had without swapping, by
-// proc/meminfo; 0 where it is not told.
-func memAvailable(root fs.FS) int64 {
-	kib, err := strconv.ParseInt(strings.TrimSuffix(procField(root, "proc/meminfo", "MemAvailable"), " kB"), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return kib << 10
 }
 
 // cpuClock tells the clock of the first core, and the highest that it can have
