@@ -1,38 +1,362 @@
 package subject
 
 import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/artefact"
+	"github.com/sketchbench/sketchbench/internal/compress/int4"
 	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
+	"github.com/sketchbench/sketchbench/internal/compress/svd"
+	"github.com/sketchbench/sketchbench/internal/compress/ultrasketch"
+	"github.com/sketchbench/sketchbench/internal/demo"
+	"github.com/sketchbench/sketchbench/internal/engine"
+	"github.com/sketchbench/sketchbench/internal/safetensors"
 	"github.com/sketchbench/sketchbench/kernels/cpu"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
 
-// TestGolden holds the artefacts of a small model on portable kernels to their
-// hashes. Cached artefacts are found by the versions of what made them: when
-// output changes, so must the method's Version, or walkVersion if it is the
-// moments that changed. Then write the new hash here.
+var update = flag.Bool("update", false, "add the entries of new versions to testdata/golden.json; entries that are there stay as they are")
+
+// goldenFile holds for every case what each version of its method makes, the
+// newest last. Nothing is ever rewritten there: other output is another version.
+const goldenFile = "testdata/golden.json"
+
+// A golden is what one version makes of the first layer of the demo model.
+type golden struct {
+	Version int `json:"version"`        // of the method
+	Walk    int `json:"walk,omitempty"` // walkVersion, where calibration text is looked at
+	Format  int `json:"format"`         // of the artefact
+	// Hash is the artefact's; for moments, that of all files together.
+	Hash string `json:"hash"`
+	// WeightError is ‖W−Ŵ‖F/‖W‖F and OutputError √(tr ΔHΔᵀ/tr WHWᵀ) over the
+	// matrices that the case covers, H the uncompressed model's.
+	WeightError float64 `json:"weight_error,omitempty"`
+	OutputError float64 `json:"output_error,omitempty"`
+}
+
+func (g golden) versions() string {
+	s := fmt.Sprintf("version %d, artefact format %d", g.Version, g.Format)
+	if g.Walk > 0 {
+		s += fmt.Sprintf(", walk %d", g.Walk)
+	}
+	return s
+}
+
+// goldenCases lists at least the default of every method, and its main options.
+func goldenCases(t *testing.T) []*Case {
+	var cs []*Case
+	for i := range methods {
+		if methods[i].Compress != nil {
+			cs = append(cs, defaultCase(t, methods[i].Name))
+		}
+	}
+	add := func(words string, c *Case) {
+		c.Label += " " + words
+		cs = append(cs, c)
+	}
+	add("bits=3 group=32 symmetric", newCase(t, "int4", func(o *int4.Options) { o.Bits, o.Group, o.Symmetric = 3, 32, true }))
+	add("bits=8 group=0", newCase(t, "int4", func(o *int4.Options) { o.Bits, o.Group = 8, 0 }))
+	add("bits=0.5", newCase(t, "svd", func(o *svd.Options) { o.Bits = 0.5 }))
+	add("bits=3 gpr=4 start=exact", newCase(t, "sketchtune", func(o *sketchtune.Options) { o.Bits, o.GPR, o.Start = 3, 4, "exact" }))
+	add("bits=2 act-order toggled", newCase(t, "sketchtune", func(o *sketchtune.Options) { o.Bits, o.ActOrder = 2, !o.ActOrder }))
+	add("rows=1 bits=1", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Rows, o.Bits = 1, 1 }))
+	add("reading=C", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Reading = "C" }))
+	add("allocation=square-root", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Allocation = ultrasketch.SquareRoot }))
+	add("allocation=uniform", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Allocation = ultrasketch.Uniform }))
+	return cs
+}
+
+// TestGolden holds what every method makes of the first layer of the demo
+// model, on portable kernels, to the hashes of goldenFile. Cached artefacts are
+// found by the versions of what made them, so other output wants another
+// Version; see check.
 func TestGolden(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("the compiler may fuse products and sums elsewhere")
 	}
-	e := newEnv(t, tinyModel(t), 2)
+	if testing.Short() {
+		t.Skip("several methods on a layer, on portable kernels")
+	}
+	e := newEnv(t, cutDemo(t), 2)
+	fast := e.Gemm // for the errors, which are told and not compared
 	e.Gemm.ISA = gemm.Generic
 	dev, err := cpu.New(cpu.Options{ISA: gemm.Generic, Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.Device = dev
-	three := newCase(t, "sketchtune", func(o *sketchtune.Options) { o.Bits, o.GPR, o.Start = 3, 4, "exact" })
-	three.Label = "sketchtune 3 bits"
-	want := map[string]string{
-		"int4": "1e13025f537332b9", "svd": "e44649904c700973", "sketchtune": "2be4e40cfac32af7",
-		"sketchtune 3 bits": "56367598328584f2", "ultrasketch": "71beec5c4a549323",
+	book := openGoldens(t)
+	calibration := Calibration{Corpus: CorpusRef{Name: "demo-calibration"}, Sequences: 3, Length: 48}
+	book.check("moments", golden{Walk: walkVersion, Format: artefact.Format, Hash: momentsHash(t, e, calibration)}, "walkVersion in internal/subject/build.go")
+	errs := newErrors(t, e, fast, calibration)
+	for _, c := range goldenCases(t) {
+		s := open(t, e, c)
+		g := golden{Version: c.Method.Version, Format: artefact.Format, Hash: s.Artefact.Hash()}
+		if c.Calibration != nil {
+			g.Walk = walkVersion
+		}
+		g.WeightError, g.OutputError = errs.of(t, s)
+		book.check(c.Label, g, "Version in internal/compress/"+c.Method.Name)
 	}
-	for _, c := range []*Case{defaultCase(t, "int4"), defaultCase(t, "svd"), defaultCase(t, "sketchtune"), three, defaultCase(t, "ultrasketch")} {
-		if got := open(t, e, c).Artefact.Hash()[:16]; got != want[c.Label] {
-			t.Errorf("%s version %d: hash %s, want %s", c.Label, c.Method.Version, got, want[c.Label])
+	book.close()
+}
+
+// cutDemo is the demo model without all layers but the first.
+func cutDemo(t *testing.T) *Model {
+	t.Helper()
+	dir := t.TempDir()
+	files := demo.ModelFiles()
+	f, err := safetensors.Parse("model.safetensors", files["model.safetensors"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []safetensors.Tensor
+	for _, name := range f.Names() {
+		if strings.HasPrefix(name, "model.layers.") && !strings.HasPrefix(name, "model.layers.0.") {
+			continue
+		}
+		tensor, _ := f.Tensor(name)
+		kept = append(kept, tensor)
+	}
+	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), kept, nil); err != nil {
+		t.Fatal(err)
+	}
+	layers := []byte(`"num_hidden_layers": 6`)
+	if !bytes.Contains(files["config.json"], layers) {
+		t.Fatalf("config.json of the demo model: no %s", layers)
+	}
+	delete(files, "model.safetensors")
+	for name, b := range files {
+		b = bytes.Replace(b, layers, []byte(`"num_hidden_layers": 1`), 1)
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return openModel(t, dir)
+}
+
+// momentsHash hashes the moments of all inputs.
+func momentsHash(t *testing.T, e *Env, c Calibration) string {
+	t.Helper()
+	dir, err := e.moments(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := sha256.New()
+	files := folder(t, dir)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		fmt.Fprintf(h, "%s %d\n", name, len(files[name]))
+		h.Write(files[name])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// errorsOf compares compressed matrices with those of the model.
+type errorsOf struct {
+	e     *Env
+	fast  gemm.Config
+	w, h  map[string][]float32 // by tensor
+	norms map[string][2]float64
+}
+
+func newErrors(t *testing.T, e *Env, fast gemm.Config, c Calibration) *errorsOf {
+	t.Helper()
+	x := &errorsOf{e: e, fast: fast, w: map[string][]float32{}, h: map[string][]float32{}, norms: map[string][2]float64{}}
+	for _, spec := range e.Model.Config.Linears(0) {
+		h, err := e.Hessian(context.Background(), c, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.h[spec.Name], x.w[spec.Name] = h, dequantized(t, e.Model.Weights(), spec.Name, spec.Out, spec.In)
+		x.norms[spec.Name] = x.squares(x.w[spec.Name], h, spec.Out, spec.In)
+	}
+	return x
+}
+
+func dequantized(t *testing.T, w engine.Weights, name string, out, in int) []float32 {
+	t.Helper()
+	p, err := w.Weight(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := make([]float32, out*in)
+	p.Dequantize(v, 0, out)
+	return v
+}
+
+// squares returns ‖D‖F² and tr DHDᵀ of D, out×in.
+func (x *errorsOf) squares(d, h []float32, out, in int) [2]float64 {
+	dh := make([]float32, out*in)
+	x.fast.Gemm(false, false, out, in, in, 1, d, in, h, in, 0, dh, in)
+	var s [2]float64
+	for i, v := range d {
+		s[0] += float64(v) * float64(v)
+		s[1] += float64(v) * float64(dh[i])
+	}
+	return s
+}
+
+// of returns the errors over all covered matrices, to four digits: the last
+// digits depend on the kernels.
+func (x *errorsOf) of(t *testing.T, s *Subject) (weight, output float64) {
+	t.Helper()
+	var sum, norm [2]float64
+	for _, spec := range x.e.Model.Config.Linears(0) {
+		if !s.Case.Covers(spec.Name) {
+			continue
+		}
+		d := dequantized(t, s.Weights(), spec.Name, spec.Out, spec.In)
+		for i, w := range x.w[spec.Name] {
+			d[i] -= w
+		}
+		q := x.squares(d, x.h[spec.Name], spec.Out, spec.In)
+		for i := range q {
+			sum[i] += q[i]
+			norm[i] += x.norms[spec.Name][i]
+		}
+	}
+	round := func(v float64) float64 {
+		v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 4, 64), 64) // what it has just written
+		return v
+	}
+	return round(math.Sqrt(sum[0] / norm[0])), round(math.Sqrt(sum[1] / norm[1]))
+}
+
+// goldens is goldenFile.
+type goldens struct {
+	t       testing.TB
+	entries map[string][]golden
+	update  bool // add what is missing
+	added   bool
+}
+
+func openGoldens(t *testing.T) *goldens {
+	t.Helper()
+	g := &goldens{t: t, entries: map[string][]golden{}, update: *update}
+	b, err := os.ReadFile(goldenFile)
+	if errors.Is(err, fs.ErrNotExist) && *update {
+		return g
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &g.entries); err != nil {
+		t.Fatalf("%s: %v", goldenFile, err)
+	}
+	return g
+}
+
+// check compares with the entry of the same versions. Where there is none, it
+// shows the last one, and adds an entry if that is asked for; one that is there
+// is never changed.
+func (g *goldens) check(label string, got golden, bump string) {
+	g.t.Helper()
+	list := g.entries[label]
+	same := slices.IndexFunc(list, func(old golden) bool { return old.versions() == got.versions() })
+	switch {
+	case same >= 0 && list[same].Hash == got.Hash:
+		return
+	case same >= 0:
+		g.t.Errorf("%s, %s makes other output than before:\n%s\nCached artefacts of the old output would be taken for the new one's: "+
+			"bump %s, then add the entry with go test ./internal/subject -run TestGolden -update (which rewrites none)",
+			label, got.versions(), change(list[same], got), bump)
+		return
+	}
+	what := fmt.Sprintf("%s: no entry of %s in %s; hash %.16s, weight error %v, output error %v", label, got.versions(), goldenFile, got.Hash, got.WeightError, got.OutputError)
+	if len(list) > 0 {
+		what = fmt.Sprintf("%s: no entry of %s in %s; against the last one, %s:\n%s", label, got.versions(), goldenFile, list[len(list)-1].versions(), change(list[len(list)-1], got))
+	}
+	if !g.update {
+		g.t.Errorf("%s\nIf that is meant, go test ./internal/subject -run TestGolden -update adds it", what)
+		return
+	}
+	g.t.Log("added: ", what)
+	g.entries[label], g.added = append(list, got), true
+}
+
+// change tells what two entries have different.
+func change(old, now golden) string {
+	return fmt.Sprintf("\thash         %.16s → %.16s\n\tweight error %v → %v\n\toutput error %v → %v",
+		old.Hash, now.Hash, old.WeightError, now.WeightError, old.OutputError, now.OutputError)
+}
+
+// close writes the entries that were added.
+func (g *goldens) close() {
+	if !g.added {
+		return
+	}
+	b, err := json.MarshalIndent(g.entries, "", "  ")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	if err := os.WriteFile(goldenFile, append(b, '\n'), 0o644); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// fakeT collects what a test would say.
+type fakeT struct {
+	testing.TB
+	said []string
+}
+
+func (f *fakeT) Helper()         {}
+func (f *fakeT) Log(args ...any) { f.said = append(f.said, fmt.Sprint(args...)) }
+func (f *fakeT) Errorf(format string, args ...any) {
+	f.said = append(f.said, "FAIL "+fmt.Sprintf(format, args...))
+}
+
+// TestGoldenRefuses: an entry is never rewritten, a changed hash tells old and
+// new, and what has no entry fails unless it is to be added.
+func TestGoldenRefuses(t *testing.T) {
+	old := golden{Version: 1, Format: 1, Hash: strings.Repeat("a", 64), WeightError: 0.1, OutputError: 0.05}
+	now := old
+	now.Hash, now.WeightError = strings.Repeat("b", 64), 0.2
+	next := now
+	next.Version = 2
+	for _, c := range []struct {
+		name    string
+		update  bool
+		label   string
+		got     golden
+		says    []string
+		entries int
+	}{
+		{"equal", false, "m", old, nil, 1},
+		{"changed", false, "m", now, []string{"FAIL", "aaaaaaaaaaaaaaaa → bbbbbbbbbbbbbbbb", "0.1 → 0.2", "bump Version"}, 1},
+		{"changed, update", true, "m", now, []string{"FAIL", "bump Version"}, 1},
+		{"bumped", false, "m", next, []string{"FAIL", "no entry of version 2", "0.1 → 0.2", "-update"}, 1},
+		{"bumped, update", true, "m", next, []string{"added", "0.1 → 0.2"}, 2},
+		{"new method", false, "n", old, []string{"FAIL", "n: no entry of version 1"}, 1},
+	} {
+		f := &fakeT{}
+		g := goldens{t: f, update: c.update, entries: map[string][]golden{"m": {old}}}
+		g.check(c.label, c.got, "Version")
+		said := strings.Join(f.said, "\n")
+		for _, s := range c.says {
+			if !strings.Contains(said, s) {
+				t.Errorf("%s: %q, want %q in it", c.name, said, s)
+			}
+		}
+		if len(c.says) == 0 && said != "" || len(g.entries["m"]) != c.entries || g.entries["m"][0] != old {
+			t.Errorf("%s: said %q, entries %v", c.name, said, g.entries)
 		}
 	}
 }
