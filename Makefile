@@ -35,6 +35,16 @@ test-noasm: ## run the tests of the numerics on portable kernels
 test-race: ## run the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -short $(PKGS)
 
+FUZZTIME    ?= 30s
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target in turn, for FUZZTIME each
+	@grep -rE --include='*_test.go' '^func Fuzz' . | sed -E 's|/[^/]*:func (Fuzz[A-Za-z]*).*| \1|' | sort | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package || exit 1; \
+	done
+
 .PHONY: bench
 bench: ## run the benchmarks, about two seconds each
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./kernels/... ./internal/linalg/... ./internal/compress/... ./internal/tokenizer/... ./internal/engine/...

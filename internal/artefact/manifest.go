@@ -37,7 +37,7 @@ type ManifestHead struct {
 	Seed    uint64         `json:"seed"`    // below 2^53, exact in every JSON reader
 	Version int            `json:"version"` // of the method
 	// Source lists the files of the uncompressed model, by base name.
-	Source []File `json:"source"`
+	Source fileList `json:"source"`
 	// Calibration describes the calibration data in scalars; absent for
 	// methods that use none.
 	Calibration map[string]any `json:"calibration,omitempty"`
@@ -47,8 +47,8 @@ type ManifestHead struct {
 type Manifest struct {
 	Format int `json:"format"`
 	ManifestHead
-	Tensors []Entry `json:"tensors"` // in the order in which they were added
-	Files   []File  `json:"files"`   // beside the manifest; none for a dense artefact
+	Tensors entryList `json:"tensors"` // in the order in which they were added
+	Files   fileList  `json:"files"`   // beside the manifest; none for a dense artefact
 }
 
 // A File is a file by base name, size and content.
@@ -65,9 +65,9 @@ type Entry struct {
 	Meta *packed.Meta `json:"meta,omitempty"` // nil for KindVector
 	// NominalBits is what the method says it takes per weight; for a tensor
 	// left alone, the width of its type.
-	NominalBits float64 `json:"nominal_bits"`
-	Bytes       int64   `json:"bytes"` // stored: the sum over Parts
-	Parts       []Part  `json:"parts"`
+	NominalBits float64  `json:"nominal_bits"`
+	Bytes       int64    `json:"bytes"` // stored: the sum over Parts
+	Parts       partList `json:"parts"`
 }
 
 // A Part is one array in the safetensors files. Its name there is the
@@ -181,26 +181,28 @@ func hashOf(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// check reports every fault of a head that would not come back as it went.
+// check reports what of a head would not come back as it went.
 func (h *ManifestHead) check() error {
-	var faults []error
+	var f faults
 	if h.Method == "" {
-		faults = append(faults, errors.New("method: empty"))
+		f.add("method: empty")
 	}
 	if h.Seed >= 1<<53 {
-		faults = append(faults, fmt.Errorf("seed: %d, want below 2^53", h.Seed))
+		f.add("seed: %d, want below 2^53", h.Seed)
 	}
-	for _, f := range h.Source {
-		faults = append(faults, checkBase("source", f.Name))
+	for _, s := range h.Source {
+		if err := checkBase("source", s.Name); err != nil {
+			f.add("%w", err)
+		}
 	}
 	for where, m := range map[string]map[string]any{"params": h.Params, "calibration": h.Calibration} {
 		for k, v := range m {
 			if !scalar(v) {
-				faults = append(faults, fmt.Errorf("%s.%s: %T %v, want a string, boolean or finite number", where, k, v, v))
+				f.add("%s.%s: %T %v, want a string, boolean or finite number", where, k, v, v)
 			}
 		}
 	}
-	return errors.Join(faults...)
+	return f.err()
 }
 
 // scalar reports whether v has one form in JSON.

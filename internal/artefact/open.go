@@ -1,11 +1,8 @@
 package artefact
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -35,17 +32,8 @@ func Open(dir string) (*Artefact, error) {
 		return nil, err
 	}
 	a := &Artefact{dir: dir, hash: hashOf(b)}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.DisallowUnknownFields()
-	dec.UseNumber()
-	if err := dec.Decode(&a.manifest); err != nil {
+	if err := readManifest(b, &a.manifest); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%s: text behind the closing brace", path)
-	}
-	if a.manifest.Format != Format {
-		return nil, fmt.Errorf("%s: format %d, want %d", path, a.manifest.Format, Format)
 	}
 	if err := errors.Join(a.manifest.check(), a.manifest.checkFiles(dir)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -61,21 +49,21 @@ func Open(dir string) (*Artefact, error) {
 
 // checkFiles compares the sizes of the listed files.
 func (m *Manifest) checkFiles(dir string) error {
-	var faults []error
+	var faults faults
 	for _, f := range m.Files {
 		if err := checkBase("files", f.Name); err != nil {
-			faults = append(faults, err)
+			faults.add("%w", err)
 			continue
 		}
 		info, err := os.Stat(filepath.Join(dir, f.Name))
 		switch {
 		case err != nil:
-			faults = append(faults, err)
+			faults.add("%w", err)
 		case info.Size() != f.Bytes:
-			faults = append(faults, fmt.Errorf("file %s has %d bytes, want %d", f.Name, info.Size(), f.Bytes))
+			faults.add("file %s has %d bytes, want %d", f.Name, info.Size(), f.Bytes)
 		}
 	}
-	return errors.Join(faults...)
+	return faults.err()
 }
 
 // openFiles maps the safetensors files among those listed.
@@ -141,11 +129,11 @@ func OpenDense(head ManifestHead, c *safetensors.Checkpoint) (*Artefact, error) 
 func (a *Artefact) index() error {
 	a.entries = make(map[string]*Entry, len(a.manifest.Tensors))
 	used := map[string]bool{}
-	var faults []error
+	var faults faults
 	for i := range a.manifest.Tensors {
 		e := &a.manifest.Tensors[i]
 		if a.entries[e.Name] != nil {
-			faults = append(faults, fmt.Errorf("tensors[%d]: %q stands twice", i, e.Name))
+			faults.add("tensors[%d]: %q stands twice", i, e.Name)
 			continue
 		}
 		a.entries[e.Name] = e
@@ -153,15 +141,15 @@ func (a *Artefact) index() error {
 			used[tensorName(e.Name, p.Name)] = true
 		}
 		if err := a.checkEntry(e); err != nil {
-			faults = append(faults, fmt.Errorf("tensor %q: %w", e.Name, err))
+			faults.add("tensor %q: %w", e.Name, err)
 		}
 	}
 	for _, name := range a.tensors.Names() {
 		if !used[name] {
-			faults = append(faults, fmt.Errorf("tensor %q is in a file, but not in the manifest", name))
+			faults.add("tensor %q is in a file, but not in the manifest", name)
 		}
 	}
-	return errors.Join(faults...)
+	return faults.err()
 }
 
 // checkEntry compares an entry's parts with what the files hold.

@@ -39,6 +39,7 @@ var rules = []rule{
 	{"internal/stage", nil},
 	{"internal/launch", nil},
 	{"internal/sharedtest", nil},
+	{"internal/fuzztest", nil},
 	{"internal/tokenizer", []string{"github.com/dlclark/regexp2", "golang.org/x/text/unicode/norm"}},
 	{"kernels", []string{"internal/packed"}},
 	{"internal/linalg", []string{"kernels/gemm", "gonum.org/v1/gonum/mat"}},

@@ -181,7 +181,7 @@ func (f *fields) neutral() {
 		}
 	}
 	if f.has("sliding_window") && f.boolean("use_sliding_window", true) {
-		f.bad("sliding_window", "%s is not implemented, want null", f.raw["sliding_window"])
+		f.bad("sliding_window", "%s is not implemented, want null", f.excerpt("sliding_window"))
 	}
 	for _, key := range []string{
 		"quantization_config", "compression_config", "final_logit_softcapping", "attn_logit_softcapping",
@@ -198,10 +198,24 @@ func (f *fields) neutral() {
 	}
 	var kinds []string
 	if f.has("layer_types") && f.decode("layer_types", &kinds, "a list of names") {
-		for i, kind := range kinds {
-			if kind != "full_attention" {
-				f.bad(fmt.Sprintf("layer_types[%d]", i), "%q is not implemented, want %q", kind, "full_attention")
-			}
+		f.layerTypes(kinds)
+	}
+}
+
+// layerTypes refuses all attention but the full one; of many faults it tells
+// the first few.
+func (f *fields) layerTypes(kinds []string) {
+	const told = 8
+	wrong := 0
+	for i, kind := range kinds {
+		if kind == "full_attention" {
+			continue
 		}
+		if wrong++; wrong <= told {
+			f.bad(fmt.Sprintf("layer_types[%d]", i), "%q is not implemented, want %q", kind, "full_attention")
+		}
+	}
+	if wrong > told {
+		f.bad("layer_types", "%d more like that", wrong-told)
 	}
 }

@@ -165,21 +165,3 @@ func TestReadConfigMissing(t *testing.T) {
 		t.Errorf("got %v, want a missing file", err)
 	}
 }
-
-// FuzzParseConfig checks that no file panics and that a config which is
-// accepted holds what the engine relies on.
-func FuzzParseConfig(f *testing.F) {
-	f.Add([]byte(llama))
-	f.Add([]byte(with(llama, `"rope_scaling": {"type": "default"}, "head_dim": 2, "layer_types": [""], "eos_token_id": null`)))
-	f.Add([]byte(`{"rope_parameters": [], "num_attention_heads": -1}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := ParseConfig("config.json", b)
-		if err != nil {
-			return
-		}
-		if min(c.HiddenSize, c.Layers, c.Heads, c.KVHeads, c.HeadDim, c.Intermediate, c.Vocab, c.MaxPositions) < 1 ||
-			c.HeadDim%2 != 0 || c.Heads%c.KVHeads != 0 || !(c.NormEps > 0) || !(c.RopeTheta > 0) {
-			t.Errorf("%s: accepted as %+v", b, c)
-		}
-	})
-}

@@ -64,10 +64,19 @@ func (f *fields) keys() []string {
 // decode reads a member into v; a fault says what was wanted.
 func (f *fields) decode(key string, v any, want string) bool {
 	if err := json.Unmarshal(f.raw[key], v); err != nil {
-		f.bad(key, "%s, want %s", f.raw[key], want)
+		f.bad(key, "%s, want %s", f.excerpt(key), want)
 		return false
 	}
 	return true
+}
+
+// excerpt is a member in one line of at most 60 characters, for a message.
+func (f *fields) excerpt(key string) string {
+	s := bytes.Join(bytes.Fields(f.raw[key]), []byte(" "))
+	if r := []rune(string(s)); len(r) > 60 {
+		return string(r[:60]) + "…"
+	}
+	return string(s)
 }
 
 // size reads a required whole number from 1 to max; 0 after a fault.

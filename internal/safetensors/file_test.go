@@ -110,29 +110,6 @@ func TestParseMalformed(t *testing.T) {
 	}
 }
 
-// FuzzParse changes, cuts and makes up files: Parse must answer with an error
-// or a file whose tensors lie within the bytes.
-func FuzzParse(f *testing.F) {
-	f.Add(file(`{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}}`, 5))
-	f.Add(file(`{"__metadata__":{"k":"v"}}`, 0))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := Parse("fuzz", b)
-		if err != nil {
-			return
-		}
-		total := 0
-		for _, name := range s.Names() {
-			x, _ := s.Tensor(name)
-			total += len(x.Data)
-			x.FirstNonFinite()
-			_ = x.Float32(make([]float32, x.Len()))
-		}
-		if total > len(b) {
-			t.Errorf("%d bytes of tensors in a file of %d", total, len(b))
-		}
-	})
-}
-
 // TestReferenceFiles opens what transformers and safetensors' own writers
 // made: counts and one shape per architecture as config.json has them.
 func TestReferenceFiles(t *testing.T) {
