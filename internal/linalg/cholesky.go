@@ -2,7 +2,6 @@ package linalg
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
@@ -65,7 +64,7 @@ func reverse(cfg gemm.Config, a []float32) {
 func cholesky(cfg gemm.Config, a []float32, n int) (int, float64) {
 	b := newBlock(cfg, a, n)
 	b.inv = make([]float32, (n+leaf-1)/leaf*leaf*leaf)
-	if i, pivot := b.factor(0, n); i >= 0 {
+	if i, pivot := b.factor(new(leafWork), 0, n); i >= 0 {
 		return i, pivot
 	}
 	for r := range n {
@@ -78,88 +77,59 @@ func cholesky(cfg gemm.Config, a []float32, n int) (int, float64) {
 // have been eliminated:
 //
 //	L11 = chol(A11), L21 = A21·L11⁻ᵀ, L22 = chol(A22 − L21·L21ᵀ).
-func (b *block) factor(o, n int) (int, float64) {
+func (b *block) factor(w *leafWork, o, n int) (int, float64) {
 	if n <= leaf {
-		return b.factorLeaf(o, n)
+		return b.factorLeaf(w, o, n)
 	}
 	n1 := half(n)
 	n2 := n - n1
-	if i, pivot := b.factor(o, n1); i >= 0 {
+	if i, pivot := b.factor(w, o, n1); i >= 0 {
 		return i, pivot
 	}
-	b.solve(o+n1, n2, o, n1)
-	b.cfg.SyrkLower(false, n2, n1, -1, b.at(o+n1, o), b.n, 1, b.at(o+n1, o+n1), b.n)
-	return b.factor(o+n1, n2)
+	b.strips(o+n1, n2, func(r, m int) { b.solve(r, m, o, n1) })
+	cfg := b.cfg
+	if n2 <= 2*leaf {
+		cfg = b.one
+	}
+	cfg.SyrkLower(false, n2, n1, -1, b.at(o+n1, o), b.n, 1, b.at(o+n1, o+n1), b.n)
+	return b.factor(w, o+n1, n2)
 }
 
 // solve computes B = B·L⁻ᵀ for the m×n part B at (r,o) and the factored n×n
 // diagonal block L at o.
 func (b *block) solve(r, m, o, n int) {
 	if n <= leaf {
-		b.save(r, o, m, n)
-		inv := b.inv[o*leaf:]
-		b.cfg.Gemm(false, true, m, n, n, 1, b.tmp, n, inv, leaf, 0, b.at(r, o), b.n)
+		tmp := b.save(r, r, o, m, n)
+		b.one.Gemm(false, true, m, n, n, 1, tmp, n, b.inv[o*leaf:], leaf, 0, b.at(r, o), b.n)
 		return
 	}
 	n1 := half(n)
 	n2 := n - n1
 	b.solve(r, m, o, n1)
-	b.cfg.Gemm(false, true, m, n2, n1, -1, b.at(r, o), b.n, b.at(o+n1, o), b.n, 1, b.at(r, o+n1), b.n)
+	b.one.Gemm(false, true, m, n2, n1, -1, b.at(r, o), b.n, b.at(o+n1, o), b.n, 1, b.at(r, o+n1), b.n)
 	b.solve(r, m, o+n1, n2)
 }
 
 // factorLeaf factors the diagonal block at o, n ≤ leaf, and keeps the inverse
-// of its factor in b.inv. It computes in float64, column by column, so that
-// only the products of gemm add float32 rounding.
-func (b *block) factorLeaf(o, n int) (int, float64) {
-	l := &b.l
+// of its factor in b.inv. It computes in float64, so that only the products of
+// gemm add float32 rounding.
+func (b *block) factorLeaf(w *leafWork, o, n int) (int, float64) {
 	for i := range n {
 		for j, v := range b.at(o+i, o)[:i+1] {
-			l[i*leaf+j] = float64(v)
+			w.l[i*leaf+j] = float64(v)
 		}
 	}
-	var col [leaf]float64
-	for k := range n {
-		pivot := l[k*leaf+k]
-		if !(pivot > 0 && pivot <= math.MaxFloat32) {
-			return o + k, pivot
-		}
-		d := math.Sqrt(pivot)
-		l[k*leaf+k] = d
-		for i := k + 1; i < n; i++ {
-			col[i] = l[i*leaf+k] / d
-			l[i*leaf+k] = col[i]
-			row := l[i*leaf+k+1 : i*leaf+i+1]
-			for j, c := range col[k+1 : i+1] {
-				row[j] -= col[i] * c
-			}
-		}
+	w.pad(n)
+	if i, pivot := w.factor(n); i >= 0 {
+		return o + i, pivot
 	}
-	b.invertLeaf(n)
+	w.invert(n)
 	for i := range n {
 		row, inv := b.at(o+i, o)[:i+1], b.inv[(o+i)*leaf:]
 		for j := range row {
-			row[j] = float32(l[i*leaf+j])
-			inv[j] = float32(b.li[i*leaf+j])
+			row[j] = float32(w.l[i*leaf+j])
+			inv[j] = float32(w.inv[j*leaf+i])
 		}
 	}
 	return -1, 0
-}
-
-// invertLeaf sets the lower triangle of b.li to the inverse of that of b.l,
-// n×n, row by row: row i of L·L⁻¹ = I gives row i of L⁻¹ from those above.
-func (b *block) invertLeaf(n int) {
-	for i := range n {
-		l, row := b.l[i*leaf:i*leaf+i+1], b.li[i*leaf:i*leaf+i+1]
-		clear(row)
-		row[i] = 1
-		for k, v := range l[:i] {
-			for j, x := range b.li[k*leaf : k*leaf+k+1] {
-				row[j] -= v * x
-			}
-		}
-		for j := range row {
-			row[j] /= l[i]
-		}
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -329,43 +330,38 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func BenchmarkCholeskyLower2048(b *testing.B) {
-	const n = 2048
-	a := spdFast(n)
-	w := make([]float32, n*n)
-	for b.Loop() {
-		copy(w, a)
-		if err := CholeskyLower(gemm.Config{}, w, n); err != nil {
-			b.Fatal(err)
+// BenchmarkFactorChain times UpperFactor and InvertUpper, n³/3 operations each,
+// and in turn with them Gemm on three n×n matrices. It reports both rates, of
+// the fastest runs, and their ratio. The time per operation counts all three.
+func BenchmarkFactorChain(b *testing.B) {
+	for _, n := range []int{2048, 4096, 8192} {
+		for _, threads := range []int{1, 2} {
+			b.Run(fmt.Sprintf("%d/threads=%d", n, threads), func(b *testing.B) {
+				cfg := gemm.Config{Threads: threads}
+				a := spdFast(n)
+				w := make([]float32, n*n)
+				cube := float64(n) * float64(n) * float64(n) / 1e9
+				var chain, product float64
+				for b.Loop() {
+					start := time.Now()
+					cfg.Gemm(false, true, n, n, n, 1, a, n, a, n, 0, w, n)
+					product = max(product, 2*cube/time.Since(start).Seconds())
+					copy(w, a)
+					start = time.Now()
+					if err := UpperFactor(cfg, w, n); err != nil {
+						b.Fatal(err)
+					}
+					if err := InvertUpper(cfg, w, n); err != nil {
+						b.Fatal(err)
+					}
+					chain = max(chain, 2*cube/3/time.Since(start).Seconds())
+				}
+				b.ReportMetric(chain, "GFLOP/s-chain")
+				b.ReportMetric(product, "GFLOP/s-gemm")
+				b.ReportMetric(chain/product, "chain/gemm")
+			})
 		}
 	}
-	b.ReportMetric(n*n*n/3.0/1e9*float64(b.N)/b.Elapsed().Seconds(), "GFLOP/s")
-}
-
-func BenchmarkUpperFactorInvert2048(b *testing.B) {
-	const n = 2048
-	a := spdFast(n)
-	w := make([]float32, n*n)
-	for b.Loop() {
-		copy(w, a)
-		if err := UpperFactor(gemm.Config{}, w, n); err != nil {
-			b.Fatal(err)
-		}
-		if err := InvertUpper(gemm.Config{}, w, n); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(n*n*n*2/3.0/1e9*float64(b.N)/b.Elapsed().Seconds(), "GFLOP/s")
-}
-
-func BenchmarkGemm2048(b *testing.B) {
-	const n = 2048
-	a := spdFast(n)
-	w := make([]float32, n*n)
-	for b.Loop() {
-		gemm.Config{}.Gemm(false, true, n, n, n, 1, a, n, a, n, 0, w, n)
-	}
-	b.ReportMetric(2*n*n*n/1e9*float64(b.N)/b.Elapsed().Seconds(), "GFLOP/s")
 }
 
 // spdFast returns a diagonally dominant matrix: 1/(1+|i-j|)² + 3·I.

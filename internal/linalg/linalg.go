@@ -16,30 +16,35 @@ import (
 )
 
 // leaf is the size of the diagonal blocks that are factored and inverted
-// without gemm, in float64. It is large enough for gemm to pay with one side
-// of this size, and small enough for the cubic work in scalar code, n·leaf²/3,
-// to stay below a tenth of the whole from n = 1024.
+// without gemm, in float64 and on one thread. It is large enough for gemm to
+// pay with one side of this size, and small enough for that code to take a few
+// hundredths of the time from n = 1024.
 const leaf = 64
 
 // A block is the work space of one triangular factorization in place: the
 // matrix and what the recursion needs beside it.
+//
+// Products with many rows are cut into strips, one to a goroutine, that go
+// through all of a triangular recursion without waiting for each other. Strips
+// depend on sizes alone, not on the number of threads.
 type block struct {
 	cfg gemm.Config
-	a   []float32 // n×n
+	one gemm.Config // cfg on one thread
+	a   []float32   // n×n
 	n   int
 	// inv holds the inverses of the lower triangular diagonal blocks, leaf×leaf
 	// each with zeros above the diagonal: multiplying by one is a solve.
 	inv []float32
-	tmp []float32 // copy of one leaf-wide or leaf-high panel: leaf·n values
-	// l and li are one diagonal block and its inverse.
-	l, li [leaf * leaf]float64
+	// tmp has leaf values for each row or column of the matrix: copies of
+	// panels, leaf wide or high, of strips that share no row or column.
+	tmp []float32
 }
 
 func newBlock(cfg gemm.Config, a []float32, n int) *block {
 	if n < 0 || len(a) != n*n {
 		panic(fmt.Sprintf("linalg: matrix of %d values, want %d×%d", len(a), n, n))
 	}
-	return &block{cfg: cfg, a: a, n: n, tmp: make([]float32, leaf*n)}
+	return &block{cfg: cfg, one: gemm.Config{ISA: cfg.ISA, Threads: 1}, a: a, n: n, tmp: make([]float32, leaf*n)}
 }
 
 // at returns the matrix from element (r,c) on; its leading dimension is b.n.
@@ -49,9 +54,22 @@ func (b *block) at(r, c int) []float32 { return b.a[r*b.n+c:] }
 // multiple of leaf.
 func half(n int) int { return (n/2 + leaf - 1) / leaf * leaf }
 
-// save copies the m×n part of the matrix at (r,c) to b.tmp, without padding.
-func (b *block) save(r, c, m, n int) {
+// strips calls f(i, h) for strips of h rows or columns from i on that make up
+// [o, o+m): a quarter each, between one and four leaves.
+func (b *block) strips(o, m int, f func(i, h int)) {
+	step := min(max((m/4+leaf-1)/leaf, 1), 4) * leaf
+	b.cfg.Parallel((m+step-1)/step, func(s int) {
+		i := s * step
+		f(o+i, min(step, m-i))
+	})
+}
+
+// save copies the m×n part of the matrix at (r,c), without padding, to the
+// part of b.tmp that belongs to row or column at.
+func (b *block) save(at, r, c, m, n int) []float32 {
+	tmp := b.tmp[at*leaf:][:m*n]
 	for i := range m {
-		copy(b.tmp[i*n:(i+1)*n], b.at(r+i, c))
+		copy(tmp[i*n:(i+1)*n], b.at(r+i, c))
 	}
+	return tmp
 }

@@ -32,9 +32,25 @@ func (kn *kernel) pack(dst []float32, v view, i0, rows, p0, k, w int) {
 			kn.transpose(panel, w, v.data[(i0+q)*v.ld+p0:], v.ld, n, k)
 			continue
 		}
+		packRows(panel, v.data[p0*v.ld+i0+q:], v.ld, k, w, n)
+	}
+}
+
+// packRows sets dst[p*w+i] = src[p*ld+i] for p < k, i < n ≤ w. Whole rows of
+// the kernels' widths are copied without a call.
+func packRows(dst, src []float32, ld, k, w, n int) {
+	switch {
+	case n == 16 && w == 16:
 		for p := range k {
-			src := v.data[(p0+p)*v.ld+i0+q:]
-			copy(panel[p*w:p*w+n], src[:n])
+			*(*[16]float32)(dst[16*p:]) = *(*[16]float32)(src[p*ld:])
+		}
+	case n == 6 && w == 6:
+		for p := range k {
+			*(*[6]float32)(dst[6*p:]) = *(*[6]float32)(src[p*ld:])
+		}
+	default:
+		for p := range k {
+			copy(dst[p*w:p*w+n], src[p*ld:p*ld+n])
 		}
 	}
 }
