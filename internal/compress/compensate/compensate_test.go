@@ -57,23 +57,33 @@ func factor(t testing.TB, h []float32, d int, o FactorOptions) *Factor {
 	return f
 }
 
+// single rounds one weight.
+type single func(r, c int, x float32) (uint8, float32)
+
+// each is the Rounder that rounds weights by s.
+func (s single) each(r, c int, w []float32, codes []uint8, values []float32) {
+	for i, x := range w {
+		codes[i], values[i] = s(r+i, c, x)
+	}
+}
+
 // run returns codes and values in the original order.
-func run(t testing.TB, cfg gemm.Config, w []float32, out, in int, f *Factor, round Rounder) ([]uint8, []float64) {
+func run(t testing.TB, cfg gemm.Config, w []float32, out, in int, f *Factor, round single) ([]uint8, []float64) {
 	t.Helper()
 	codes, what := make([]uint8, out*in), make([]float64, out*in)
-	err := Run(cfg, w, out, in, f, func(r, c int, x float32) (uint8, float32) {
+	err := Run(cfg, w, out, in, f, single(func(r, c int, x float32) (uint8, float32) {
 		q, v := round(r, c, x)
 		what[r*in+c] = float64(v)
 		return q, v
-	}, func(r int, row []uint8) { copy(codes[r*in:], row) })
+	}).each, func(r int, row []uint8) { copy(codes[r*in:], row) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return codes, what
 }
 
-// grids returns a Rounder on one grid per row, from the original weights.
-func grids(w []float32, in, bits int) Rounder {
+// grids rounds on one grid per row, from the original weights.
+func grids(w []float32, in, bits int) single {
 	var g []grid.Grid
 	for i := 0; i < len(w); i += in {
 		row := w[i : i+in]
@@ -162,7 +172,7 @@ func TestTrailingInverse(t *testing.T) {
 
 // plain is the algorithm without blocks in float64: after each column, all
 // later ones are updated.
-func plain(w []float32, out, in int, f *Factor, round Rounder) []uint8 {
+func plain(w []float32, out, in int, f *Factor, round single) []uint8 {
 	codes := make([]uint8, out*in)
 	for r := range out {
 		row := make([]float64, in)
@@ -187,7 +197,7 @@ func plain(w []float32, out, in int, f *Factor, round Rounder) []uint8 {
 // about √in·2^-24 of the errors in it, so 1 of 1e5 codes may flip, and a
 // flipped one moves later columns of its row: 1 code in 1000.
 func TestBlocks(t *testing.T) {
-	for _, c := range []struct{ out, in int }{{3, 1}, {5, 127}, {5, 128}, {9, 129}, {1100, 40}, {20, 300}} {
+	for _, c := range []struct{ out, in int }{{3, 1}, {2, 16}, {65, 17}, {5, 127}, {5, 128}, {9, 129}, {1100, 40}, {20, 300}} {
 		h := moments(c.in, 2*c.in+10, 3)
 		w := gaussian(c.out*c.in, 4)
 		if c.in > 100 {
@@ -369,12 +379,12 @@ func TestRounderSeesEachColumnOnce(t *testing.T) {
 	f := factor(t, h, in, FactorOptions{Damp: 0.1, ActOrder: true})
 	var mu sync.Mutex
 	seen, rows := map[int][]int{}, map[int]int{}
-	err := Run(gemm.Config{}, w, out, in, f, func(r, c int, x float32) (uint8, float32) {
+	err := Run(gemm.Config{}, w, out, in, f, single(func(r, c int, x float32) (uint8, float32) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen[r] = append(seen[r], c)
 		return uint8(c), x
-	}, func(r int, codes []uint8) {
+	}).each, func(r int, codes []uint8) {
 		mu.Lock()
 		defer mu.Unlock()
 		rows[r]++
@@ -423,21 +433,4 @@ func TestErrors(t *testing.T) {
 	if f.Damping != 0.25 || !f.Dead[0] || math.Abs(float64(f.U[0])-1/math.Sqrt(1.25)) > 1e-7 {
 		t.Errorf("H = 0: %+v", f)
 	}
-}
-
-func BenchmarkRun(b *testing.B) {
-	const out, in = 2048, 2048
-	u := make([]float32, in*in)
-	f := &Factor{Dim: in, U: u, Perm: make([]int, in), Dead: make([]bool, in)}
-	for i := range in {
-		f.Perm[i], u[i*in+i] = i, 1
-	}
-	w := gaussian(out*in, 1)
-	round := func(r, c int, x float32) (uint8, float32) { return 0, x }
-	for b.Loop() {
-		if err := Run(gemm.Config{}, w, out, in, f, round, func(int, []uint8) {}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
 }

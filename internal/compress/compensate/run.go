@@ -2,27 +2,29 @@ package compensate
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
 
-// block is the number of columns whose errors reach the columns behind them
-// by one matrix product. Within a block they do so one by one.
-const block = 128
+// chunk is the largest number of rows that a goroutine works on, and so
+// copies, at a time.
+const chunk = 256
 
-// chunk is the largest number of rows that are worked on, and so copied, at a
-// time.
-const chunk = 1024
+// leaf is the number of columns whose errors reach each other one by one; in
+// larger blocks they do so by matrix products.
+const leaf = 16
 
-// strip is the number of rows that a goroutine takes at a time.
-const strip = 16
+// strip is the number of rows for which the columns of a leaf are rounded
+// together: those of a leaf fit in the first-level cache.
+const strip = 64
 
-// A Rounder returns the code of a weight and what that code stands for. Row r
-// and column c are those of the original matrix; w is the weight after the
-// errors of earlier columns have been moved into it. It is called from several
-// goroutines, for one row from one at a time, and for the columns of a row in
-// the order of f.Perm.
-type Rounder func(r, c int, w float32) (code uint8, value float32)
+// A Rounder rounds column c of rows r, …, r+len(w)-1 of the original matrix:
+// w holds their weights, after the errors of earlier columns have been moved
+// into them, codes receives their codes and values what these stand for. It is
+// called from several goroutines, for one row from one at a time, and for the
+// columns of a row in the order of f.Perm.
+type Rounder func(r, c int, w []float32, codes []uint8, values []float32)
 
 // Run rounds the out×in row-major matrix w, in = f.Dim, and calls row once for
 // every row with its codes in the original order of columns, from several
@@ -36,15 +38,23 @@ func Run(cfg gemm.Config, w []float32, out, in int, f *Factor, round Rounder, ro
 	if err := Finite(w, in); err != nil {
 		return err
 	}
-	rows := min(chunk, out)
-	p := &pass{
-		cfg: cfg, f: f, round: round,
-		w: make([]float32, rows*in), e: make([]float32, rows*block), codes: make([]uint8, rows*in),
+	cfg, err := cfg.Resolve()
+	if err != nil {
+		panic(err)
 	}
-	for r0 := 0; r0 < out; r0 += chunk {
-		p.r0, p.n = r0, min(chunk, out-r0)
-		p.run(w[r0*in:(r0+p.n)*in], row)
-	}
+	rows := min(chunk, (out+cfg.Threads-1)/cfg.Threads)
+	passes := sync.Pool{New: func() any {
+		return &pass{
+			cfg: gemm.Config{ISA: cfg.ISA, Threads: 1}, f: f, round: round,
+			w: make([]float32, rows*in), codes: make([]uint8, rows*in), row: make([]uint8, in),
+		}
+	}}
+	cfg.Parallel((out+rows-1)/rows, func(i int) {
+		p := passes.Get().(*pass)
+		p.r0, p.n = i*rows, min(rows, out-i*rows)
+		p.run(w[p.r0*in:(p.r0+p.n)*in], row)
+		passes.Put(p)
+	})
 	return nil
 }
 
@@ -58,60 +68,89 @@ func Finite(w []float32, in int) error {
 	return nil
 }
 
-// pass is the work on one chunk of rows.
+// pass is the work on one chunk of rows, by one goroutine.
 type pass struct {
 	cfg   gemm.Config
 	f     *Factor
 	round Rounder
-	r0, n int       // first row and number of rows
-	w     []float32 // n×in, columns in the order of processing, compensated
-	e     []float32 // n×(columns of the block): errors over U_jj
-	codes []uint8   // n×in, columns in the original order
+	r0, n int // first row and number of rows
+	// w is n×in, columns in the order of processing: compensated weights, and
+	// of the columns that are done the errors over U_jj.
+	w     []float32
+	codes []uint8 // n×in, columns in the order of processing
+	row   []uint8 // codes of a row, columns in the original order
+
+	// Columns of a leaf, strip rows each.
+	t      [leaf][strip]float32
+	c      [leaf][strip]uint8
+	values [strip]float32
 }
 
 func (p *pass) run(w []float32, row func(r int, codes []uint8)) {
 	d := p.f.Dim
-	p.strips(func(i int) {
+	for i := range p.n {
+		src, dst := w[i*d:(i+1)*d], p.w[i*d:(i+1)*d]
 		for k, j := range p.f.Perm {
-			p.w[i*d+k] = 0
-			if !p.f.Dead[j] {
-				p.w[i*d+k] = w[i*d+j]
+			dst[k] = src[j]
+			if p.f.Dead[j] {
+				dst[k] = 0
 			}
 		}
-	})
-	for k0 := 0; k0 < d; k0 += block {
-		k1 := min(k0+block, d)
-		p.strips(func(i int) { p.columns(i, k0, k1) })
-		if k1 < d {
-			p.cfg.Gemm(false, false, p.n, d-k1, k1-k0, -1, p.e, k1-k0, p.f.U[k0*d+k1:], d, 1, p.w[k1:], d)
+	}
+	p.block(0, d)
+	for i := range p.n {
+		codes := p.codes[i*d : (i+1)*d]
+		for k, j := range p.f.Perm {
+			p.row[j] = codes[k]
+		}
+		row(p.r0+i, p.row)
+	}
+}
+
+// block rounds columns [lo,hi), which all earlier errors have reached: one
+// half, the product that moves its errors into the other, the other half.
+func (p *pass) block(lo, hi int) {
+	if hi-lo <= leaf {
+		for i := 0; i < p.n; i += strip {
+			p.leaf(i, min(strip, p.n-i), lo, hi)
+		}
+		return
+	}
+	// Whole leaves, the larger half first.
+	mid := lo + (hi-lo+2*leaf-1)/(2*leaf)*leaf
+	p.block(lo, mid)
+	d := p.f.Dim
+	p.cfg.Gemm(false, false, p.n, hi-mid, mid-lo, -1, p.w[lo:], d, p.f.U[lo*d+mid:], d, 1, p.w[mid:], d)
+	p.block(mid, hi)
+}
+
+// leaf rounds columns [lo,hi) of rows [i,i+n) of the chunk. Products are
+// rounded before they are subtracted, so that no machine fuses the two.
+func (p *pass) leaf(i, n, lo, hi int) {
+	d := p.f.Dim
+	for r := range n {
+		for k, x := range p.w[(i+r)*d+lo : (i+r)*d+hi] {
+			p.t[k][r] = x
 		}
 	}
-	p.strips(func(i int) { row(p.r0+i, p.codes[i*d:(i+1)*d]) })
-}
-
-// strips calls f for every row of the chunk, in parallel.
-func (p *pass) strips(f func(i int)) {
-	p.cfg.Parallel((p.n+strip-1)/strip, func(s int) {
-		for i := s * strip; i < min((s+1)*strip, p.n); i++ {
-			f(i)
+	for k, j := range p.f.Perm[lo:hi] {
+		u := p.f.U[(lo+k)*d+lo+k : (lo+k)*d+hi]
+		e, values := p.t[k][:n], p.values[:n]
+		p.round(p.r0+i, j, e, p.c[k][:n], values)
+		for r, v := range values {
+			e[r] = (e[r] - v) / u[0]
 		}
-	})
-}
-
-// columns rounds columns [k0,k1) of row i and moves their errors within the
-// block. Products are rounded before they are subtracted, so that no machine
-// fuses the two.
-func (p *pass) columns(i, k0, k1 int) {
-	d := p.f.Dim
-	w, e, codes := p.w[i*d+k0:i*d+k1], p.e[i*(k1-k0):(i+1)*(k1-k0)], p.codes[i*d:(i+1)*d]
-	for k, j := range p.f.Perm[k0:k1] {
-		u := p.f.U[(k0+k)*d+k0+k : (k0+k)*d+k1]
-		code, value := p.round(p.r0+i, j, w[k])
-		err := (w[k] - value) / u[0]
-		codes[j], e[k] = code, err
-		rest := w[k:][:len(u)]
-		for m, x := range u {
-			rest[m] -= float32(err * x)
+		for m, x := range u[1:] {
+			rest := p.t[k+1+m][:len(e)]
+			for r, v := range e {
+				rest[r] -= float32(v * x)
+			}
+		}
+	}
+	for r := range n {
+		w, codes := p.w[(i+r)*d+lo:(i+r)*d+hi], p.codes[(i+r)*d+lo:(i+r)*d+hi]
+		for k := range w {
+			w[k], codes[k] = p.t[k][r], p.c[k][r]
 		}
 	}
 }

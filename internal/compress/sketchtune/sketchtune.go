@@ -18,7 +18,7 @@ import (
 )
 
 // Version changes when the output for the same input does.
-const Version = 1
+const Version = 2
 
 // Options are the parameters of a scenario.
 type Options struct {
@@ -142,18 +142,25 @@ func CompressDiagnosed(cfg gemm.Config, w []float32, out, in int, f *compensate.
 	if err != nil {
 		return fail(err)
 	}
-	p := &packed.Codebook{Out: out, In: in, Bits: o.Bits, Group: in / o.GPR, Codes: make([]byte, out*packed.RowBytes(in, o.Bits))}
-	if p.Table, err = round16(tables.Centres, o); err != nil {
-		return fail(err)
-	}
-	rb, n := packed.RowBytes(in, o.Bits), newNearest(p)
-	err = compensate.Run(cfg, w, out, in, f, n.round, func(r int, codes []uint8) {
-		packed.PackRow(p.Codes[r*rb:(r+1)*rb], codes, o.Bits)
-	})
+	p, err := encode(cfg, w, out, in, f, tables, o)
 	if err != nil {
 		return fail(err)
 	}
 	return p, diagnose(f, tables), nil
+}
+
+// encode rounds the tables and chooses the codes.
+func encode(cfg gemm.Config, w []float32, out, in int, f *compensate.Factor, t *kmeans.Tables, o Options) (*packed.Codebook, error) {
+	rb := packed.RowBytes(in, o.Bits)
+	p := &packed.Codebook{Out: out, In: in, Bits: o.Bits, Group: in / o.GPR, Codes: make([]byte, out*rb)}
+	var err error
+	if p.Table, err = round16(t.Centres, o); err != nil {
+		return nil, err
+	}
+	err = compensate.Run(cfg, w, out, in, f, newNearest(p).round, func(r int, codes []uint8) {
+		packed.PackRow(p.Codes[r*rb:(r+1)*rb], codes, o.Bits)
+	})
+	return p, err
 }
 
 // centres makes the tables in float64, from the original weights (those of

@@ -285,6 +285,13 @@ func TestGroups(t *testing.T) {
 
 func at(h uint16) float64 { return float64(packed.F16ToF32(h)) }
 
+func roundOne(n *nearest, r, c int, w float32) (uint8, float32) {
+	var code [1]uint8
+	var value [1]float32
+	n.round(r, c, []float32{w}, code[:], value[:])
+	return code[0], value[0]
+}
+
 // TestNearestTie: of entries that are as near the lowest wins, equal entries
 // included.
 func TestNearestTie(t *testing.T) {
@@ -294,7 +301,7 @@ func TestNearestTie(t *testing.T) {
 	}
 	n := newNearest(p)
 	for w, want := range map[float32]uint8{-5: 0, 0: 0, 1e-30: 1, 2: 1, 2.5: 2, 3: 2, 9: 2} {
-		if code, v := n.round(0, 0, w); code != want || float64(v) != at(p.Table[want]) {
+		if code, v := roundOne(n, 0, 0, w); code != want || float64(v) != at(p.Table[want]) {
 			t.Errorf("%v: code %d, value %v, want code %d", w, code, v, want)
 		}
 	}
@@ -312,7 +319,7 @@ func TestCompensationHelps(t *testing.T) {
 			p, what, _ := compress(t, m.W, m.Out, m.In, factor(t, quanttest.Narrow(m.H), m.In, o), o)
 			n, nearest := newNearest(p), make([]float64, len(what))
 			for i, x := range m.W {
-				_, v := n.round(i/m.In, i%m.In, x)
+				_, v := roundOne(n, i/m.In, i%m.In, x)
 				nearest[i] = float64(v)
 			}
 			with, without := m.Weighted(what), m.Weighted(nearest)
