@@ -91,7 +91,7 @@ func TestReadmeTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables, err := tablesOf(recs)
+	tables, err := tablesOf(recs, choice{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ var rules = []rule{
 	{"internal/model", []string{"internal/safetensors"}},
 	{"internal/corpus", []string{"internal/tokenizer"}},
 	{"internal/artefact", []string{"internal/packed", "internal/safetensors"}},
-	{"results/summary", []string{"results", "github.com/montanaflynn/stats", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}},
+	{"results/keys", []string{"results"}},
+	{"results/summary", []string{"results", "results/keys", "github.com/montanaflynn/stats", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}},
 	{"kernels/cpu", []string{"kernels", "kernels/gemm", "internal/packed", "golang.org/x/sys/cpu"}},
 	{"kernels/kerneltest", []string{"kernels", "internal/packed", "gonum.org/v1/gonum/mat"}},
 	{"internal/compress/grid", numerics[:3]},
@@ -57,7 +58,7 @@ var rules = []rule{
 	{"internal/compress/svd", numerics},
 	{"internal/compress/sketchtune", numerics},
 	{"internal/compress/ultrasketch", numerics},
-	{"results/table", []string{"results", "results/summary", "github.com/olekukonko/tablewriter",
+	{"results/table", []string{"results", "results/keys", "results/summary", "github.com/olekukonko/tablewriter",
 		"github.com/olekukonko/tablewriter/renderer", "github.com/olekukonko/tablewriter/tw"}},
 	{"internal/engine", []string{"internal/model", "internal/packed", "internal/artefact", "internal/safetensors", "kernels"}},
 	{"internal/calib", []string{"internal/engine", "internal/model", "internal/packed", "kernels"}},
@@ -75,7 +76,7 @@ var rules = []rule{
 	{"internal/plan", []string{"scenarios", "suites", "internal/subject", "internal/model", "internal/stage"}},
 	{"internal/runner", []string{"internal/plan", "suites", "internal/subject", "internal/stage", "internal/launch", "bench", "results"}},
 	{"cmd/sketchbench", []string{"scenarios", "internal/launch", "suites", "internal/plan", "internal/runner", "bench", "results",
-		"results/summary", "results/table", "internal/subject", "kernels/cpu",
+		"results/keys", "results/summary", "results/table", "internal/subject", "kernels/cpu",
 		"github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/decor", "golang.org/x/term"}},
 }
 

@@ -12,10 +12,8 @@ import (
 )
 
 // fill computes the rows from cells (per row: suite → values) and compares
-// them with the baseline.
-func (g *Group) fill(cells []map[string][]results.Record, baseline string, host func(run string) string) {
-	g.TTFT, g.ITL = items(cells, "ttft"), items(cells, "itl")
-	base := g.findBaseline(baseline)
+// them with row base, unless that is -1.
+func (g *Group) fill(cells []map[string][]results.Record, base int, host func(run string) string) {
 	windows := make([][]Window, len(g.Rows))
 	for i := range g.Rows {
 		row, c := &g.Rows[i], cells[i]
@@ -32,27 +30,13 @@ func (g *Group) fill(cells []map[string][]results.Record, baseline string, host 
 	g.adjust()
 	if base >= 0 {
 		g.Baseline = g.Rows[base].Label
-		g.warnOfMixture(g.Rows[base])
-	}
-}
-
-// warnOfMixture warns of rows that were measured in another way than base.
-func (g *Group) warnOfMixture(base Row) {
-	differ := func(row Row, what, got, want string) {
-		if got != "" && want != "" && got != want {
-			g.Warnings = append(g.Warnings, fmt.Sprintf("%[1]s was measured %[2]s %[3]s, %[4]s %[2]s %[5]s", row.Label, what, got, base.Label, want))
-		}
-	}
-	for _, row := range g.Rows {
-		differ(row, "on device", row.Device, base.Device)
-		differ(row, "under execution (dtype, batch, kernel)", row.Exec["perplexity"], base.Exec["perplexity"])
 	}
 }
 
 // findBaseline returns the row that name, a label or a method, means; with an
 // empty name the one marked in its case line; -1 when there is none.
-func (g *Group) findBaseline(name string) int {
-	is := func(f func(Row) bool) int { return slices.IndexFunc(g.Rows, f) }
+func (g *Group) findBaseline(rows []candidate, name string) int {
+	is := func(f func(Row) bool) int { return slices.IndexFunc(rows, func(c candidate) bool { return f(c.row) }) }
 	if name == "" {
 		if i := is(func(r Row) bool { return r.Baseline }); i >= 0 {
 			return i
@@ -163,9 +147,9 @@ func (row *Row) perplexity(values []results.Record) []Window {
 		return nil
 	}
 	windows := make([]Window, 0, len(byWindow))
-	for i := range len(byWindow) {
-		w, ok := byWindow[i]
-		if !ok || math.IsNaN(w.NLL) {
+	for i, sample := range slices.Sorted(maps.Keys(byWindow)) {
+		w := byWindow[sample]
+		if math.IsNaN(w.NLL) || sample != i && !row.narrowed {
 			row.Perplexity = OfWindows(nil)
 			row.Perplexity.Estimate = missing("%s: window %d of %d has no nll", row.Label, i, len(byWindow))
 			return nil
@@ -249,6 +233,9 @@ func (row *Row) memory(values []results.Record) {
 	if all.Weights > 0 {
 		row.Ledger.ModelBits, row.Ledger.NominalModel = perWeight(8*all.Bytes, all), perWeight(all.NominalBits, all)
 		row.Ledger.ModelBytes = exact(all.Bytes)
+	}
+	if len(values) > 0 {
+		lacking = missing("%s: no peak was recorded", row.Label)
 	}
 	row.PeakAnon, row.VmHWM = peak(values, "peak_anon", lacking), peak(values, "vmhwm", lacking)
 }

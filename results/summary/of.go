@@ -8,28 +8,47 @@ import (
 	"strings"
 
 	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/keys"
 )
+
+// Options choose what a report shows.
+type Options struct {
+	// Baseline names the label or method that ratios are taken against; empty means the case
+	// whose case line says so.
+	Baseline string
+	// Filter chooses the lines that count. The baseline stays available to the ratios
+	// when the filter leaves it out.
+	Filter keys.Filter
+	// Group names the keys, beside scenario and model, in which the rows of a table agree.
+	Group []string
+}
 
 // Of summarises records, of one run or many. Values count only where a done
 // line of their run closes their cell; where several runs closed a cell, the
-// last in records counts. baseline names the label or method that ratios are taken
-// against; empty means the case whose case line says so.
-func Of(records []results.Record, baseline string) (*Report, error) {
+// last in records counts.
+func Of(records []results.Record, opts Options) (*Report, error) {
 	ix := index(records)
-	rep := &Report{}
+	rep := &Report{Filter: opts.Filter.String()}
 	for _, p := range ix.places {
-		sets := 1
-		for _, recipes := range ix.recipes[p] {
-			sets = max(sets, len(recipes))
-		}
-		for k := range sets {
-			rep.Groups = append(rep.Groups, ix.group(p, k, baseline))
+		for _, sel := range ix.selections(p, opts) {
+			sets := 1
+			for _, recipes := range ix.recipes[p] {
+				sets = max(sets, len(recipes))
+			}
+			for k := range sets {
+				if g := ix.group(p, k, sel); len(g.Rows) > 0 {
+					rep.Groups = append(rep.Groups, g)
+				}
+			}
 		}
 	}
-	if len(rep.Groups) == 0 {
-		return nil, errors.New("the records hold no case")
+	switch {
+	case len(rep.Groups) > 0:
+		return rep, nil
+	case len(ix.places) > 0:
+		return nil, fmt.Errorf("no line of the records passes the filter %s", opts.Filter)
 	}
-	return rep, nil
+	return nil, errors.New("the records hold no case")
 }
 
 // place is what a table is about.
@@ -50,8 +69,9 @@ type indexed struct {
 	values  map[cellRun][]results.Record
 	done    map[results.Cell][]results.Record // in order
 	failed  map[place]map[string][]results.Record
-	words   map[[2]string]results.Record // suite, recipe → recipe line
+	words   map[[2]string]results.Record // suite, hash of a recipe or an execution → recipe line
 	runs    map[string]results.Record
+	keys    *keys.Index
 }
 
 // index sorts records.
@@ -59,14 +79,14 @@ func index(records []results.Record) *indexed {
 	ix := &indexed{
 		cases: map[place][]string{}, head: map[place]map[string]results.Record{}, recipes: map[place]map[string][]string{},
 		values: map[cellRun][]results.Record{}, done: map[results.Cell][]results.Record{}, failed: map[place]map[string][]results.Record{},
-		words: map[[2]string]results.Record{}, runs: map[string]results.Record{},
+		words: map[[2]string]results.Record{}, runs: map[string]results.Record{}, keys: keys.NewIndex(records),
 	}
 	for _, r := range records {
 		switch r.Kind {
 		case results.KindRun:
 			ix.runs[r.Run] = r
 		case results.KindRecipe:
-			ix.words[[2]string{r.Suite, r.Recipe}] = r
+			ix.words[[2]string{r.Suite, r.Recipe + r.Exec}] = r // one of them is set
 		default:
 			ix.add(r)
 		}
@@ -105,10 +125,55 @@ func (ix *indexed) add(r results.Record) {
 	}
 }
 
-// group builds the k-th group of a place.
-func (ix *indexed) group(p place, k int, baseline string) Group {
-	g := Group{Scenario: p.scenario, Model: p.model, Index: k, Suites: map[string]bool{}}
-	chosen := map[string]string{} // suite → recipe
+// group builds the k-th group of what sel chooses of a place; without rows where that is nothing.
+func (ix *indexed) group(p place, k int, sel selection) Group {
+	g := Group{Scenario: p.scenario, Model: p.model, Keys: sel.group, Index: k, Suites: map[string]bool{}, Cases: len(ix.cases[p])}
+	chosen := ix.chooseRecipes(&g, p, k)
+	var rows []candidate
+	for _, id := range ix.cases[p] {
+		rows = append(rows, ix.candidate(p, id, chosen, k, sel))
+	}
+	base := g.findBaseline(rows, sel.baseline)
+	var cells, shown []map[string][]results.Record // per row: suite → values
+	baseRow := -1
+	for i, c := range rows {
+		if !c.shown && i != base {
+			continue
+		}
+		if !c.shown {
+			c = ix.unshown(c, p, chosen, sel)
+		}
+		if i == base {
+			baseRow = len(g.Rows)
+		}
+		ix.note(&g, &c)
+		g.Rows = append(g.Rows, c.row)
+		cells = append(cells, c.row.values)
+		if c.shown {
+			shown = append(shown, c.row.values)
+		}
+	}
+	if len(shown) == 0 {
+		return Group{}
+	}
+	if sel.narrows() {
+		g.Recipes = slices.DeleteFunc(g.Recipes, func(r results.Record) bool { return !g.Suites[r.Suite] })
+	}
+	g.warnOfDoubts()
+	g.TTFT, g.ITL = items(shown, "ttft"), items(shown, "itl")
+	g.fill(cells, baseRow, ix.hosts())
+	g.Varying = ix.varying(&g)
+	if base >= 0 && !rows[base].shown {
+		g.BaselineHidden = true
+		g.Rows = slices.Delete(g.Rows, baseRow, baseRow+1)
+	}
+	return g
+}
+
+// chooseRecipes gives g the k-th recipe of every suite of p that has one, and returns them by
+// suite.
+func (ix *indexed) chooseRecipes(g *Group, p place, k int) map[string]string {
+	chosen := map[string]string{}
 	for _, suite := range ix.suites(p) {
 		if recipes := ix.recipes[p][suite]; k < len(recipes) {
 			chosen[suite] = recipes[k]
@@ -119,25 +184,7 @@ func (ix *indexed) group(p place, k int, baseline string) Group {
 			g.Recipes = append(g.Recipes, line)
 		}
 	}
-	cells := make([]map[string][]results.Record, len(ix.cases[p])) // per row: suite → values
-	for i, id := range ix.cases[p] {
-		row := newRow(ix.head[p][id])
-		cells[i] = map[string][]results.Record{}
-		for _, line := range g.Recipes {
-			g.Suites[line.Suite] = true
-			cells[i][line.Suite] = ix.cell(&g, row.Label, results.Cell{Scenario: p.scenario, Case: id, Suite: line.Suite, Recipe: line.Recipe})
-		}
-		for _, f := range ix.failed[p][id] {
-			ix.addFailure(&g, &row, f, chosen, k)
-		}
-		for _, line := range g.Recipes {
-			ix.note(&g, &row, cells[i][line.Suite])
-		}
-		g.Rows = append(g.Rows, row)
-	}
-	g.warnOfDoubts()
-	g.fill(cells, baseline, ix.hosts())
-	return g
+	return chosen
 }
 
 // A doubt is what a suite said of its own values, for some cases.
@@ -180,51 +227,65 @@ func (ix *indexed) suites(p place) []string {
 	return s
 }
 
-// cell returns the values of the last run that closed c.
-func (ix *indexed) cell(g *Group, label string, c results.Cell) []results.Record {
+// cell returns what the last run measured that closed c and of which keep chooses a value.
+func (ix *indexed) cell(c results.Cell, keep func(results.Record) bool) measured {
 	done := ix.done[c]
-	if len(done) == 0 {
-		return nil
+	for i := len(done) - 1; i >= 0; i-- {
+		all := ix.values[cellRun{c, done[i].Run}]
+		m := measured{done: done[i], recorded: len(all), values: all}
+		if keep != nil {
+			m.values = slices.DeleteFunc(slices.Clone(all), func(r results.Record) bool { return !keep(r) })
+			if len(m.values) == 0 {
+				continue
+			}
+		}
+		for _, d := range done[:i] {
+			m.again = m.again || d.Run != m.done.Run && (keep == nil || slices.ContainsFunc(ix.values[cellRun{c, d.Run}], keep))
+		}
+		return m
 	}
-	last := done[len(done)-1]
-	values := ix.values[cellRun{c, last.Run}]
-	if len(values) != last.Values {
-		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %d values, but its done line says %d", label, c.Suite, len(values), last.Values))
-	}
-	if last.Message != "" {
-		g.doubt(c.Suite, last.Message, label)
-	}
-	if done[0].Run != last.Run {
-		g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: measured by several runs; the last, %s, is shown", label, c.Suite, last.Run))
-	}
-	return values
+	return measured{}
 }
 
-// addFailure gives row the failure f, if it belongs to this group and nothing
-// that came later succeeded.
-func (ix *indexed) addFailure(g *Group, row *Row, f results.Record, chosen map[string]string, k int) {
-	if f.Suite != "" {
-		recipe, ok := chosen[f.Suite]
-		if f.Recipe != "" && recipe != f.Recipe || !ok && k > 0 {
-			return
-		}
-		if ix.done[results.Cell{Scenario: f.Scenario, Case: f.Case, Suite: f.Suite, Recipe: recipe}] != nil {
-			return
-		}
-		g.Suites[f.Suite] = true
+// failure reports whether f belongs to this group and nothing that came later succeeded.
+func (ix *indexed) failure(f results.Record, chosen map[string]string, k int) bool {
+	if f.Suite == "" {
+		return true
 	}
-	row.Failures = append(row.Failures, Failure{f.Suite, f.Stage, f.Class, f.Message})
+	recipe, ok := chosen[f.Suite]
+	if f.Recipe != "" && recipe != f.Recipe || !ok && k > 0 {
+		return false
+	}
+	return ix.done[results.Cell{Scenario: f.Scenario, Case: f.Case, Suite: f.Suite, Recipe: recipe}] == nil
 }
 
-// note records devices and runs of values.
-func (ix *indexed) note(g *Group, row *Row, values []results.Record) {
-	for _, v := range values {
-		row.Exec[v.Suite] = v.Exec
-		if row.Device = v.Device; v.Device != "" && !slices.Contains(g.Devices, v.Device) {
-			g.Devices = append(g.Devices, v.Device)
+// note records suites, doubts, devices and runs of a row.
+func (ix *indexed) note(g *Group, c *candidate) {
+	for _, line := range g.Recipes {
+		m, row := c.cells[line.Suite], &c.row
+		g.Suites[line.Suite] = g.Suites[line.Suite] || !row.narrowed || c.shown && len(m.values) > 0
+		if m.recorded != m.done.Values {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: %d values, but its done line says %d", row.Label, line.Suite, m.recorded, m.done.Values))
 		}
-		if run, ok := ix.runs[v.Run]; ok && !slices.ContainsFunc(g.Runs, func(r results.Record) bool { return r.Run == v.Run }) {
-			g.Runs = append(g.Runs, run)
+		if m.done.Message != "" {
+			g.doubt(line.Suite, m.done.Message, row.Label)
+		}
+		if m.again {
+			g.Warnings = append(g.Warnings, fmt.Sprintf("%s, %s: measured by several runs; the last, %s, is shown", row.Label, line.Suite, m.done.Run))
+		}
+		for _, v := range m.values {
+			row.Exec[v.Suite] = v.Exec
+			if row.Device = v.Device; v.Device != "" && !slices.Contains(g.Devices, v.Device) {
+				g.Devices = append(g.Devices, v.Device)
+			}
+			if run, ok := ix.runs[v.Run]; ok && !slices.ContainsFunc(g.Runs, func(r results.Record) bool { return r.Run == v.Run }) {
+				g.Runs = append(g.Runs, run)
+			}
+		}
+	}
+	for _, f := range c.row.Failures {
+		if f.Suite != "" {
+			g.Suites[f.Suite] = true
 		}
 	}
 }
@@ -242,7 +303,7 @@ func (ix *indexed) hosts() func(run string) string {
 
 // newRow returns the row of the case that head identifies.
 func newRow(head results.Record) Row {
-	row := Row{Case: head.Case, Method: head.Method, Label: head.Label, Params: head.Params, Seed: head.Seed, Baseline: head.Baseline,
+	row := Row{head: head, Case: head.Case, Method: head.Method, Label: head.Label, Params: head.Params, Seed: head.Seed, Baseline: head.Baseline,
 		Exec: map[string]string{}}
 	if row.Label == "" {
 		row.Label = head.Method
@@ -267,6 +328,9 @@ func (row *Row) Why(suite string) string {
 			}
 			return fmt.Sprintf("%s failed%s (%s): %s", row.Label, stage, f.Class, f.Message)
 		}
+	}
+	if row.leftOut[suite] {
+		return fmt.Sprintf("%s: no value of %s is among those chosen", row.Label, suite)
 	}
 	return fmt.Sprintf("%s: %s was not measured to its end", row.Label, suite)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func (s *script) host(h string) {
 // one returns the only group of the script.
 func (s *script) one(t *testing.T, baseline string) Group {
 	t.Helper()
-	rep, err := Of(s.recs, baseline)
+	rep, err := Of(s.recs, Options{Baseline: baseline})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +239,7 @@ func TestBaseline(t *testing.T) {
 	if g := s.one(t, ""); g.Rows[0].NominalBits.Value != 16 || g.Rows[1].NominalBits.Missing == "" {
 		t.Errorf("nominal bits %+v, %+v", g.Rows[0].NominalBits, g.Rows[1].NominalBits)
 	}
-	if _, err := Of(nil, ""); err == nil {
+	if _, err := Of(nil, Options{}); err == nil {
 		t.Error("no records: no error")
 	}
 }
@@ -288,9 +289,10 @@ func TestMixtureIsTold(t *testing.T) {
 		s.done(c, "perplexity", 1)
 	}
 	g := s.one(t, "dense")
-	want := []string{"int was measured on device cpu/avx512, dense on device cpu/avx2", "int was measured under execution (dtype, batch, kernel) e2, dense under execution (dtype, batch, kernel) e1"}
-	if !slices.Equal(g.Warnings, want) || len(g.Devices) != 2 {
-		t.Errorf("warnings %q, want %q; devices %v", g.Warnings, want, g.Devices)
+	want := []Varying{{Keys: []string{"device", "exec of perplexity"}, Shares: []Share{
+		{[]string{"cpu/avx2", "e1"}, []string{"dense"}}, {[]string{"cpu/avx512", "e2"}, []string{"int"}}}}}
+	if !reflect.DeepEqual(g.Varying, want) || len(g.Devices) != 2 {
+		t.Errorf("%+v, want %+v; devices %v", g.Varying, want, g.Devices)
 	}
 }
 

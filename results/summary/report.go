@@ -1,10 +1,14 @@
 package summary
 
-import "github.com/sketchbench/sketchbench/results"
+import (
+	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/keys"
+)
 
 // A Report is what records say, summarised.
 type Report struct {
 	Groups []Group
+	Filter string // as it was written; empty when all lines count
 }
 
 // A Group holds cases that may be compared: of one scenario and one model,
@@ -12,15 +16,19 @@ type Report struct {
 // has two groups; the second holds only the suites that have a second recipe.
 type Group struct {
 	Scenario, Model string
+	Keys            []KeyValue       // in which the rows agree, beside scenario and model
 	Index           int              // 0 = first recipe of each suite
 	Recipes         []results.Record // recipe lines in order of first use; only hash and suite where the line is absent
 	Baseline        string           // label of the baseline row; empty when there is none
+	BaselineHidden  bool             // the filter or the group leaves the baseline out: ratios are to it, but it has no row
+	Cases           int              // of the scenario and model, those without a row included
 	Rows            []Row            // in order of first appearance
 	TTFT, ITL       []string         // items timed, such as "b1,ctx384", by number of tokens
 	Suites          map[string]bool  // that measured or failed in any row
 	Devices         []string         // of the values, in order of first appearance
 	Runs            []results.Record // run lines of the values
 	Comparisons     int              // p values that Holm's correction counts
+	Varying         []Varying        // what tells rows apart besides their labels
 	Warnings        []string         // about the group as a whole
 
 	doubts []doubt
@@ -49,6 +57,12 @@ type Row struct {
 	Failures []Failure
 	Device   string            // of the last value
 	Exec     map[string]string // suite → hash of how it was executed: dtype, batch, kernels
+
+	head     results.Record // the case line, or what stands for it
+	values   map[string][]results.Record
+	narrowed bool            // a filter or a group may have left values out
+	leftOut  map[string]bool // suites that were measured, but of which no value was chosen
+	keys     *keys.Index
 }
 
 // A Ledger is the bill of the bytes that a case stores.

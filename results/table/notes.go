@@ -14,11 +14,14 @@ import (
 
 // wholeNotes returns the notes on the whole table.
 func (b *builder) wholeNotes() []Note {
-	var texts []string
+	texts := []string{b.selectionNote()}
 	for _, r := range b.g.Recipes {
 		texts = append(texts, recipeNote(r))
 	}
 	texts = append(texts, b.perplexityNote(), b.timingNote(), b.memoryNote(), b.machineNote())
+	for _, v := range b.g.Varying {
+		texts = append(texts, varyingNote(v))
+	}
 	texts = append(texts, b.holmNotes()...)
 	for _, w := range b.g.Warnings {
 		texts = append(texts, "warning: "+w)
@@ -30,6 +33,41 @@ func (b *builder) wholeNotes() []Note {
 		}
 	}
 	return notes
+}
+
+// selectionNote says which cases are shown, where that is not all.
+func (b *builder) selectionNote() string {
+	var parts []string
+	if b.filter != "" {
+		parts = append(parts, fmt.Sprintf("filter %s: %d of %d cases", b.filter, len(b.g.Rows), b.g.Cases))
+	}
+	if b.g.BaselineHidden {
+		parts = append(parts, "ratios are to "+b.g.Baseline+", which this table does not show")
+	}
+	return strings.Join(parts, "; ")
+}
+
+// varyingNote tells of keys that differ between rows unseen. Of shares of more than two rows it
+// tells the number.
+func varyingNote(v summary.Varying) string {
+	var shares []string
+	for _, s := range v.Shares {
+		who := strings.Join(s.Labels, "; ")
+		if len(s.Labels) > 2 {
+			who = fmt.Sprintf("%d rows", len(s.Labels))
+		}
+		shares = append(shares, strings.Join(s.Values, ", ")+" ("+who+")")
+	}
+	return "rows differ in " + andList(v.Keys) + ", which no column shows: " + strings.Join(shares, "; ")
+}
+
+// andList returns "a, b and c".
+func andList(words []string) string {
+	last := len(words) - 1
+	if last <= 0 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // recipeNote says what a recipe is, with its hash and its text.

@@ -6,7 +6,9 @@ package table
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/sketchbench/sketchbench/results/keys"
 	"github.com/sketchbench/sketchbench/results/summary"
 )
 
@@ -72,28 +74,29 @@ type Table struct {
 // Dash stands for a number that cannot be given.
 const Dash = "—"
 
-// Build lays out one table per group of the report: rows that may be compared.
-func Build(rep *summary.Report) []Table {
+// Build lays out one table per group of the report: rows that may be compared, sorted by
+// order, whose keys are those of columns or of records; without one in order of first appearance.
+func Build(rep *summary.Report, order []keys.Order) []Table {
 	tables := make([]Table, len(rep.Groups))
 	for i, g := range rep.Groups {
-		tables[i] = build(g)
+		tables[i] = build(g, rep.Filter, order)
 	}
 	return tables
 }
 
 // build lays out one group.
-func build(g summary.Group) Table {
-	b := builder{g: g, t: Table{Scenario: g.Scenario, Model: g.Model}}
+func build(g summary.Group, filter string, order []keys.Order) Table {
+	b := builder{g: g, filter: filter, t: Table{Scenario: g.Scenario, Model: g.Model, Group: groupName(g)}}
 	b.t.Title = g.Scenario + ", model " + g.Model
-	if g.Index > 0 {
-		b.t.Group = fmt.Sprintf("recipes, part %d", g.Index+1)
+	if b.t.Group != "" {
 		b.t.Title += " (" + b.t.Group + ")"
 	}
 	cols := b.columns()
+	b.sort(cols, order)
 	for _, c := range cols {
 		b.t.Columns = append(b.t.Columns, c.Column)
 	}
-	for _, r := range g.Rows {
+	for _, r := range b.g.Rows {
 		row := Row{Case: r.Case, Method: r.Method, Params: r.Params, Seed: r.Seed}
 		for _, c := range cols {
 			row.Cells = append(row.Cells, c.cell(r))
@@ -104,6 +107,22 @@ func build(g summary.Group) Table {
 	return b.t
 }
 
+// groupName says what tells the table of g apart from others of its scenario and model.
+func groupName(g summary.Group) string {
+	var parts []string
+	for _, kv := range g.Keys {
+		if kv.Value == "" {
+			parts = append(parts, "no "+kv.Key)
+		} else {
+			parts = append(parts, kv.Key+" "+kv.Value)
+		}
+	}
+	if g.Index > 0 {
+		parts = append(parts, fmt.Sprintf("recipes, part %d", g.Index+1))
+	}
+	return strings.Join(parts, ", ")
+}
+
 // column is a Column with what fills it.
 type column struct {
 	Column
@@ -112,8 +131,9 @@ type column struct {
 
 // builder collects a table and its numbered notes.
 type builder struct {
-	g summary.Group
-	t Table
+	g      summary.Group
+	filter string
+	t      Table
 }
 
 // A figure picks one estimate of a row.

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/keys"
 	"github.com/sketchbench/sketchbench/results/summary"
 	"github.com/sketchbench/sketchbench/results/table"
 )
@@ -37,8 +38,14 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// build makes the tables of records, which go through a file first.
+// build makes the tables of records.
 func build(t *testing.T, recs []results.Record, baseline string) []table.Table {
+	t.Helper()
+	return buildWith(t, recs, summary.Options{Baseline: baseline}, nil)
+}
+
+// buildWith makes tables of records, which go through a file first.
+func buildWith(t *testing.T, recs []results.Record, opts summary.Options, order []keys.Order) []table.Table {
 	t.Helper()
 	var file bytes.Buffer
 	for _, r := range recs {
@@ -53,11 +60,11 @@ func build(t *testing.T, recs []results.Record, baseline string) []table.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rep, err := summary.Of(read, baseline)
+	rep, err := summary.Of(read, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return table.Build(rep)
+	return table.Build(rep, order)
 }
 
 func TestGolden(t *testing.T) {
