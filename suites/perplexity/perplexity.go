@@ -10,6 +10,8 @@ import (
 	"math"
 	"runtime"
 	"sync"
+
+	"github.com/sketchbench/sketchbench/internal/softmax"
 )
 
 // A Scorer gives next-token logits, a block of positions at a time.
@@ -80,50 +82,10 @@ func rowNLLs(rows [][]float32, targets []int) []float64 {
 	for g := range n {
 		wg.Go(func() {
 			for k := g; k < len(rows); k += n {
-				out[k] = negLogProb(rows[k], targets[k])
+				out[k] = softmax.NegLogProb(rows[k], targets[k])
 			}
 		})
 	}
 	wg.Wait()
 	return out
-}
-
-// negLogProb returns -ln softmax(logits)[i], shifted by the maximum so that
-// no exponential overflows. A NaN among the logits makes it NaN.
-func negLogProb(logits []float32, i int) float64 {
-	mx := logits[0]
-	for _, l := range logits {
-		if l > mx {
-			mx = l
-		}
-	}
-	return math.Log(sumExp(logits, mx)) - float64(logits[i]-mx)
-}
-
-// sumExp returns Σ e^(x-mx) in float64 for x at most mx. It is a loop of its
-// own because a vocabulary of exponentials is a good part of scoring a token:
-// x-mx = k·ln 2 + r, |r| ≤ ln(2)/2, e^r by its Taylor series to the ninth
-// power, whose rest is below r¹⁰/10! < 7e-12.
-func sumExp(logits []float32, mx float32) float64 {
-	const shift = 3 << 51 // adding it leaves the rounded integer in the low bits
-	var sum float64
-	for _, l := range logits {
-		z := float64(l-mx) * math.Log2E
-		if z < -1000 { // 2^-1000 adds nothing to a sum of at least 1
-			continue
-		}
-		k := z + shift
-		r := (z - (k - shift)) * math.Ln2
-		p := 1.0/40320 + r*(1.0/362880)
-		p = 1.0/5040 + r*p
-		p = 1.0/720 + r*p
-		p = 1.0/120 + r*p
-		p = 1.0/24 + r*p
-		p = 1.0/6 + r*p
-		p = 1.0/2 + r*p
-		p = 1 + r*p
-		p = 1 + r*p
-		sum += p * math.Float64frombits((math.Float64bits(k)+1023)<<52)
-	}
-	return sum
 }

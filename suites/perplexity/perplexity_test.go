@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/sketchbench/sketchbench/internal/softmax"
 )
 
 // bigram is a model whose logits depend on the last token only.
@@ -67,7 +68,7 @@ func TestBlocks(t *testing.T) {
 	m := &bigram{logits: [][]float32{{0, 1.5}, {-2, 0.25}}}
 	var want, wantSq float64
 	for i, next := range tokens[1:] {
-		nll := negLogProb(m.logits[tokens[i]], next)
+		nll := softmax.NegLogProb(m.logits[tokens[i]], next)
 		want, wantSq = want+nll, wantSq+nll*nll
 	}
 	s, err := Of(context.Background(), m, Window{tokens, 1})
@@ -92,29 +93,5 @@ func TestErrors(t *testing.T) {
 		if _, err := Of(context.Background(), c.m, c.w); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want ...%s", err, c.want)
 		}
-	}
-}
-
-// TestSumExp compares with math.Exp: 7e-12 from the series, and n float64
-// additions.
-func TestSumExp(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, spread := range []float64{0.1, 10, 800, 1e6} {
-		x := make([]float32, 5000)
-		mx := float32(math.Inf(-1))
-		for i := range x {
-			x[i] = float32(spread * rng.NormFloat64())
-			mx = max(mx, x[i])
-		}
-		var want float64
-		for _, v := range x {
-			want += math.Exp(float64(v - mx))
-		}
-		if got := sumExp(x, mx); math.Abs(got/want-1) > 1e-11 {
-			t.Errorf("spread %v: %v, want %v", spread, got, want)
-		}
-	}
-	if got := sumExp([]float32{0, float32(math.NaN())}, 0); got == got {
-		t.Errorf("with a NaN: %v", got)
 	}
 }
