@@ -15,6 +15,18 @@ package results
 //	            output_ref_sq   1     tensor name   outputs           –             –
 //	perplexity  nll             nat   –             targets scored    window        –
 //	            nll_sq          nat2  –             targets scored    window        –
+//	divergence  kl              nat   –             targets scored    window        –
+//	            top1            1     –             targets scored    window        –
+//	            top5            1     –             targets scored    window        –
+//	            dp              1     –             targets scored    window        –
+//	            dp_sq           1     –             targets scored    window        –
+//	            base_nll        nat   –             targets scored    window        –
+//	            self_kl         nat   –             targets scored    window        –
+//	            self_top1       1     –             targets scored    window        –
+//	            base_entropy    nat   –             targets of case   –             –
+//	            ties            1     –             targets of case   –             –
+//	            kl_percentile   nat   p99.9, max    targets of case   –             –
+//	            dp_percentile   1     min, p0.1     targets of case   –             –
 //	latency     ttft            s     b1,ctx384     –                 run in block  block
 //	            itl             s     b1,d384       –                 see below     block
 //	memory      stored_bytes    B     tensor class  weights of class  –             –
@@ -33,6 +45,15 @@ package results
 // perplexity: one line each of nll (sum over the window's targets) and nll_sq
 // (sum of their squares; only the iid error and the design effect need it) per
 // window, sample = window from 0.
+//
+// divergence: p is the uncompressed model, q the case, Δp = q(target) - p(target).
+// One line each per window of what its targets add up to; base_entropy and ties
+// are of all windows together, and percentiles over all targets are values of
+// their own, since the targets themselves are too many to record. A percentile that
+// so few targets do not support has no line. self_* compare the uncompressed model with itself, run in
+// chunks of another length, in the first window. For an uncompressed case that is all
+// that there is to compare: kl and the others are then of this control, in the
+// first few windows.
 //
 // latency: ctx is the number of prompt tokens, d the number of tokens in the KV
 // cache when the timed decoding starts (the prompt). ttft: sample = repetition
@@ -110,6 +131,24 @@ func Metrics() []Metric {
 		{"nll", "perplexity", "nat", Lower, Clustered, ByWindow, "sum over the window's scored targets of -ln p(target)", false},
 		{"nll_sq", "perplexity", "nat2", Lower, Clustered, ByWindow, "sum over the window's scored targets of (ln p(target))²", false},
 		{"perplexity", "perplexity", "1", Lower, Clustered, ByWindow, "exp(Σ nll / Σ targets)", true},
+
+		{"kl", "divergence", "nat", Lower, Clustered, ByWindow, "sum over the window's scored targets of Σ p·(ln p - ln q) over the vocabulary", false},
+		{"top1", "divergence", "1", Higher, Clustered, ByWindow, "number of the window's scored targets at which p and q have the same largest entry, the lowest id among equals", false},
+		{"top5", "divergence", "1", Higher, Clustered, ByWindow, "sum over the window's scored targets of the share of common ids among the 5 largest entries of p and of q", false},
+		{"dp", "divergence", "1", Target, Clustered, ByWindow, "sum over the window's scored targets of Δp = q(target) - p(target)", false},
+		{"dp_sq", "divergence", "1", Lower, Clustered, ByWindow, "sum over the window's scored targets of Δp²", false},
+		{"base_nll", "divergence", "nat", Target, Clustered, ByWindow, "sum over the window's scored targets of -ln p(target)", false},
+		{"self_kl", "divergence", "nat", Target, Clustered, ByWindow, "kl of the uncompressed model and itself in chunks of another length", false},
+		{"self_top1", "divergence", "1", Target, Clustered, ByWindow, "top1 of the uncompressed model and itself in chunks of another length", false},
+		{"base_entropy", "divergence", "nat", Target, Clustered, Unpaired, "sum over all scored targets of -Σ p·ln p over the vocabulary", false},
+		{"ties", "divergence", "1", Target, Clustered, Unpaired, "number of scored targets at which the largest entry of p or of q is not the only one", false},
+		{"kl_percentile", "divergence", "nat", Lower, Clustered, ByItem, "percentile of the KL divergences of all scored targets", false},
+		{"dp_percentile", "divergence", "1", Target, Clustered, ByItem, "percentile of Δp of all scored targets", false},
+		{"mean_kl", "divergence", "nat", Lower, Clustered, ByWindow, "Σ kl / Σ targets", true},
+		{"top1_agreement", "divergence", "1", Higher, Clustered, ByWindow, "Σ top1 / Σ targets", true},
+		{"top5_overlap", "divergence", "1", Higher, Clustered, ByWindow, "Σ top5 / Σ targets", true},
+		{"mean_dp", "divergence", "1", Target, Clustered, ByWindow, "Σ dp / Σ targets", true},
+		{"rms_dp", "divergence", "1", Lower, Clustered, ByWindow, "√(Σ dp_sq / Σ targets)", true},
 
 		{"ttft", "latency", "s", Lower, Timing, ByBlock, "from token ids in host memory to the first sampled token id on the host", false},
 		{"itl", "latency", "s", Lower, Timing, ByBlock, "from one sampled token id on the host to the next", false},

@@ -23,6 +23,7 @@ func TestEmitFails(t *testing.T) {
 	options := map[string]any{
 		"approx":     &approxOptions{Recipe: "gptq-16", Corpus: text, Windows: 1, Hessian: !testing.Short()},
 		"perplexity": &perplexityOptions{Recipe: "gptq-16", Corpus: text, Windows: 2},
+		"divergence": &divergenceOptions{Recipe: "gptq-16", Corpus: text, Windows: 2},
 		"latency":    &latency.Options{Prompt: []int{2}, New: 2, Blocks: 6, Runs: 1},
 		"memory":     &memoryOptions{Prompt: 1, New: 1, Runs: 1},
 	}

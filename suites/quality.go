@@ -40,7 +40,7 @@ var perplexitySuite = Suite{
 	},
 	Recipe: func(c *Context, o any) Recipe {
 		w := mustWindows(c, text(*o.(*perplexityOptions)))
-		return recipe(c, w, recipeWords(w))
+		return recipe(c, w, textWords(w)+"; exp of the mean nll")
 	},
 	Cost: func(c *Context, o any) Cost {
 		return Cost{Tokens: mustWindows(c, text(*o.(*perplexityOptions))).Tokens()}
@@ -63,24 +63,29 @@ func runPerplexity(ctx context.Context, c *Context, s *subject.Subject, o any, o
 	if err != nil {
 		return err
 	}
-	for i, win := range w.Windows {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		score, err := perplexity.Of(ctx, e, perplexity.Window{Tokens: win.Tokens, From: win.ScoreFrom})
-		if err != nil {
-			return fmt.Errorf("window %d: %w", i, err)
-		}
-		targets := float64(score.Targets)
-		err = out.emit(
-			results.Record{Metric: "nll", Value: score.NLL, Weight: targets, Sample: i},
-			results.Record{Metric: "nll_sq", Value: score.NLLSq, Weight: targets, Sample: i})
-		if err != nil {
+	for i := range w.Windows {
+		if err := perplexityWindow(ctx, e, w, i, out); err != nil {
 			return err
 		}
 		out.Progress(i+1, len(w.Windows))
 	}
 	return nil
+}
+
+// perplexityWindow scores window i and records what it came to.
+func perplexityWindow(ctx context.Context, m perplexity.Scorer, w *subject.Windows, i int, out Out) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	win := w.Windows[i]
+	score, err := perplexity.Of(ctx, m, perplexity.Window{Tokens: win.Tokens, From: win.ScoreFrom})
+	if err != nil {
+		return fmt.Errorf("window %d: %w", i, err)
+	}
+	targets := float64(score.Targets)
+	return out.emit(
+		results.Record{Metric: "nll", Value: score.NLL, Weight: targets, Sample: i},
+		results.Record{Metric: "nll_sq", Value: score.NLLSq, Weight: targets, Sample: i})
 }
 
 // approxOptions are the fields of the suite in a scenario.
@@ -115,26 +120,14 @@ var approxSuite = Suite{
 func (a approxOptions) text() text { return text{a.Recipe, a.Corpus, a.Windows} }
 
 func prepareApprox(c *Context, o any) []error {
-	a, scored := o.(*approxOptions), 0
-	if a.Corpus.Name == "" && a.Corpus.File == "" {
-		if c.Scored == nil {
-			return []error{fmt.Errorf("corpus: missing, and there is no perplexity suite to take it from; output errors need held-out text")}
-		}
-		a.Corpus = c.Scored.Corpus
-		if a.Recipe == "" {
-			a.Recipe = c.Scored.Recipe
-		}
-		scored = c.Scored.Windows
+	a := o.(*approxOptions)
+	t, err := c.scoredText(a.text(), "output errors need held-out text")
+	if err != nil {
+		return []error{err}
 	}
-	if a.Recipe == "" {
-		a.Recipe = "gptq-2048"
-	}
-	if a.Windows != 0 {
-		_, errs := a.text().prepare(c)
-		return errs
-	}
-	w, errs := text{a.Recipe, a.Corpus, scored}.prepare(c)
-	if len(errs) == 0 {
+	a.Recipe, a.Corpus = t.Recipe, t.Corpus
+	w, errs := t.prepare(c)
+	if len(errs) == 0 && a.Windows == 0 {
 		a.Windows = min(approxWindows, len(w.Windows))
 	}
 	return errs

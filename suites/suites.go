@@ -4,6 +4,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sketchbench/sketchbench/bench"
@@ -34,7 +35,33 @@ type Suite struct {
 	Blocks func(o any) int
 	// Run measures a case; a timing suite measures one block of it.
 	Run func(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error
+	// Joint is how the suite is measured in one walk with another; nil for
+	// suites that share none.
+	Joint *Joint
 }
+
+// A Joint measures two suites together that would do the same work each.
+// Cells, values and failures stay those of either, as if it ran alone.
+type Joint struct {
+	With string // name of the other suite
+	// Fits reports whether the options of the two want the same work.
+	Fits func(c *Context, o, with any) bool
+	// Run measures a case with both. The other suite tells the progress. Each
+	// has its own error; what fails one does not stop the other.
+	Run func(ctx context.Context, c *Context, s *subject.Subject, own, with Part) (err, withErr error)
+	// Cost is what the suite adds to the other's work.
+	Cost func(c *Context, o any) Cost
+}
+
+// A Part is one suite's half of a Joint.
+type Part struct {
+	Options any
+	Out     Out
+}
+
+// ErrBug is in the chain of errors about values that cannot be: a fault of
+// this program.
+var ErrBug = errors.New("bug")
 
 // A Context is what the suites of one scenario share while it is planned.
 type Context struct {
@@ -67,9 +94,10 @@ type Recipe struct {
 
 // A Cost is an estimate of the work of one case.
 type Cost struct {
-	Tokens  int     // run through the model at prefill speed
-	Steps   int     // decoding steps at batch 1
-	Seconds float64 // beyond these
+	Tokens     int     // run through the model at prefill speed
+	BaseTokens int     // run through the uncompressed model
+	Steps      int     // decoding steps at batch 1
+	Seconds    float64 // beyond these
 }
 
 // Out receives what a suite measures.
@@ -99,7 +127,7 @@ func (o Out) emit(lines ...results.Record) error {
 
 // All lists every suite. To add one, add a line.
 func All() []Suite {
-	return []Suite{approxSuite, perplexitySuite, latencySuite, memorySuite}
+	return []Suite{approxSuite, perplexitySuite, divergenceSuite, latencySuite, memorySuite}
 }
 
 // Lookup returns the suite of that name.
@@ -180,6 +208,28 @@ func (t text) prepare(c *Context) (*subject.Windows, []error) {
 	return w, nil
 }
 
+// scoredText completes a text that names no corpus by the one that perplexity
+// scores: its corpus, and its recipe and windows unless t has its own. Without
+// such a suite it is a fault, for the reason why.
+func (c *Context) scoredText(t text, why string) (text, error) {
+	if t.Corpus.Name == "" && t.Corpus.File == "" {
+		if c.Scored == nil {
+			return t, fmt.Errorf("corpus: missing, and there is no perplexity suite to take it from; %s", why)
+		}
+		t.Corpus = c.Scored.Corpus
+		if t.Recipe == "" {
+			t.Recipe = c.Scored.Recipe
+		}
+		if t.Windows == 0 {
+			t.Windows = c.Scored.Windows
+		}
+	}
+	if t.Recipe == "" {
+		t.Recipe = "gptq-2048"
+	}
+	return t, nil
+}
+
 // recipe describes windows for records.
 func recipe(c *Context, w *subject.Windows, words string) Recipe {
 	return Recipe{
@@ -188,10 +238,10 @@ func recipe(c *Context, w *subject.Windows, words string) Recipe {
 	}
 }
 
-// recipeWords says in one sentence how a text was cut and scored.
-func recipeWords(w *subject.Windows) string {
+// textWords says in one sentence how a text was cut and which tokens count.
+func textWords(w *subject.Windows) string {
 	id := w.Recipe.Identity()
 	bos := map[string]string{"stream": "BOS at the start of the text only", "window": "BOS before every window"}[id.BOS]
-	return fmt.Sprintf("%s: lines joined as %s, %s, windows of %d tokens each from an empty context, scored from position %d, tail dropped; exp of the mean nll",
+	return fmt.Sprintf("%s: lines joined as %s, %s, windows of %d tokens each from an empty context, scored from position %d, tail dropped",
 		w.Recipe, id.Join, bos, id.Window, id.ScoredFrom)
 }

@@ -133,7 +133,7 @@ func TestAll(t *testing.T) {
 			t.Errorf("%s: no metrics", s.Name)
 		}
 	}
-	if _, ok := Lookup("nosuch"); ok || len(Names()) != 4 {
+	if _, ok := Lookup("nosuch"); ok || len(Names()) != 5 {
 		t.Errorf("suites %v", Names())
 	}
 	parts := []packed.Class{packed.ClassDense, packed.ClassCodes, packed.ClassTables, packed.ClassScales,
@@ -167,6 +167,10 @@ func TestPrepare(t *testing.T) {
 		{"approx", &approxOptions{Windows: 0, Recipe: "gptq-512", Corpus: scored}, nil}, // the first four
 		{"approx", &approxOptions{Windows: -1, Recipe: "gptq-512x", Corpus: scored}, []string{"windows: -1, want", "recipe: "}},
 		{"approx", &approxOptions{Windows: 1, Corpus: scored}, []string{"recipe: gptq-2048 has windows"}},
+		{"divergence", &divergenceOptions{}, []string{"corpus: missing, and there is no perplexity suite"}},
+		{"divergence", &divergenceOptions{Corpus: scored}, []string{"recipe: gptq-2048 has windows"}},
+		{"divergence", &divergenceOptions{Corpus: scenarios.Corpus{Name: "demo-calibration"}, Recipe: "gptq-64"}, []string{"corpus: demo-calibration is also the calibration text"}},
+		{"divergence", &divergenceOptions{Corpus: scored, Recipe: "gptq-64", Windows: 100000}, []string{"windows: 100000, want at most"}},
 		{"latency", latencySuite.New(), nil},
 		{"memory", memorySuite.New(), nil},
 		{"memory", &memoryOptions{Prompt: 0, New: 0, Runs: 0}, []string{"prompt: 0, want", "new: 0, want", "runs: 0, want"}},
@@ -203,6 +207,34 @@ func TestScored(t *testing.T) {
 	}
 }
 
+// TestScoredWindows: divergence without a text takes recipe, text and windows
+// of perplexity, and then shares its walk; what is its own stays.
+func TestScoredWindows(t *testing.T) {
+	p := &perplexityOptions{Recipe: "gptq-128", Corpus: scenarios.Corpus{Name: "demo"}, Windows: 3}
+	c := &Context{Env: newEnv(t, demo.Model), Scored: perplexitySuite.Scores(p)}
+	for _, tt := range []struct {
+		o, want divergenceOptions
+		fits    bool
+	}{
+		{divergenceOptions{}, divergenceOptions{"gptq-128", p.Corpus, 3}, true},
+		{divergenceOptions{Windows: 2}, divergenceOptions{"gptq-128", p.Corpus, 2}, false},
+		{divergenceOptions{Recipe: "bos-each-128"}, divergenceOptions{"bos-each-128", p.Corpus, 3}, false},
+		{divergenceOptions{Recipe: "gptq-128", Corpus: p.Corpus}, divergenceOptions{"gptq-128", p.Corpus, 0}, false},
+	} {
+		d := tt.o
+		if errs := divergenceSuite.Prepare(c, &d); errs != nil || !reflect.DeepEqual(d, tt.want) {
+			t.Errorf("%+v became %+v, %v", tt.o, d, errs)
+		}
+		if fits := divergenceSuite.Joint.Fits(c, &d, p); fits != tt.fits {
+			t.Errorf("%+v with %+v: %v", d, p, fits)
+		}
+		alone, joint := divergenceSuite.Cost(c, &d), divergenceSuite.Joint.Cost(c, &d)
+		if n := mustWindows(c, d.text()).Tokens(); alone.Tokens != n || joint.Tokens != 0 || joint.BaseTokens != alone.BaseTokens || joint.BaseTokens <= n {
+			t.Errorf("%+v: costs %+v and %+v", d, alone, joint)
+		}
+	}
+}
+
 // TestRecipe: the identity changes with what is measured, Exec with how.
 func TestRecipe(t *testing.T) {
 	e := newEnv(t, demo.Model)
@@ -232,6 +264,8 @@ func TestRecipe(t *testing.T) {
 		{approxSuite, approx(2, false), approx(2, false), context(calibration()), context(other), true},
 		{approxSuite, approx(2, true), approx(2, true), context(), context(calibration()), false},
 		{approxSuite, approx(2, true), approx(3, true), context(), context(), false},
+		{divergenceSuite, &divergenceOptions{"gptq-128", demoText, 0}, &divergenceOptions{"gptq-128", demoText, 0}, context(), context(calibration()), true},
+		{divergenceSuite, &divergenceOptions{"gptq-128", demoText, 0}, &divergenceOptions{"gptq-128", demoText, 2}, context(), context(), false},
 		{memorySuite, &memoryOptions{1, 2, 3}, &memoryOptions{1, 2, 4}, context(), context(), false},
 		{memorySuite, &memoryOptions{1, 2, 3}, &memoryOptions{1, 3, 3}, context(), context(), false},
 	} {

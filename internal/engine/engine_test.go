@@ -358,3 +358,38 @@ func TestBlocks(t *testing.T) {
 		t.Errorf("empty block: %d rows, %v", len(rows), err)
 	}
 }
+
+// TestRestore: the hidden states of a window give the logits of its Forward,
+// to the bit, also in another engine; faults of their number are told.
+func TestRestore(t *testing.T) {
+	c := tied(t)
+	e, other := newEngine(t, newDevice(t), c, engine.Options{}), newEngine(t, newDevice(t), c, engine.Options{MaxTokens: 8})
+	ctx, tokens := context.Background(), []int{3, 1, 4, 1, 5}
+	if n := len(other.States()); n != 0 {
+		t.Errorf("%d values before the first window", n)
+	}
+	if err := e.Forward(ctx, tokens); err != nil {
+		t.Fatal(err)
+	}
+	states := e.States()
+	rows, err := e.Logits(0, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Restore(states); err != nil {
+		t.Fatal(err)
+	}
+	got, err := other.Logits(0, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range rows {
+		if !slices.Equal(got[i], rows[i]) {
+			t.Errorf("row %d differs", i)
+		}
+	}
+	wantError(t, other.Restore(states[1:]), "values of hidden states, want")
+	wantError(t, other.Restore(append(states, states...)), "of 1 to 8 tokens")
+	_, err = other.Logits(0, 1)
+	wantError(t, err, "the last forward pass has 0")
+}

@@ -15,12 +15,8 @@ const logitsBlock = 1 << 23
 // states for Logits. Decode may continue from there.
 func (e *Engine) Forward(ctx context.Context, tokens []int) error {
 	e.scored = 0
-	if e.hidden == nil {
-		b, err := e.dev.NewBuffer(e.maxTokens * e.cfg.HiddenSize)
-		if err != nil {
-			return fmt.Errorf("hidden states of %d positions: %w", e.maxTokens, err)
-		}
-		e.hidden = b
+	if err := e.makeHidden(); err != nil {
+		return err
 	}
 	d := e.cfg.HiddenSize
 	err := e.start(ctx, tokens, func(i, j int) kernels.Buffer { return e.hidden.Slice(i*d, j*d) })
@@ -39,6 +35,45 @@ func (e *Engine) Logits(i, j int) ([][]float32, error) {
 	}
 	d := e.cfg.HiddenSize
 	return e.rows(e.hidden.Slice(i*d, j*d), i, j)
+}
+
+// States returns the final hidden states of the last Forward, a row of
+// HiddenSize values for each token: all that Logits are computed from.
+func (e *Engine) States() []float32 {
+	x := make([]float32, e.scored*e.cfg.HiddenSize)
+	if len(x) > 0 {
+		e.dev.Read(x, e.hidden.Slice(0, len(x)))
+	}
+	return x
+}
+
+// Restore makes Logits return what they did after the Forward whose States
+// these are, of an engine with the same weights. The context is empty then.
+func (e *Engine) Restore(states []float32) error {
+	e.pos, e.scored = 0, 0
+	n := len(states) / e.cfg.HiddenSize
+	if n < 1 || n > e.maxTokens || n*e.cfg.HiddenSize != len(states) {
+		return fmt.Errorf("%d values of hidden states, want %d for each of 1 to %d tokens", len(states), e.cfg.HiddenSize, e.maxTokens)
+	}
+	if err := e.makeHidden(); err != nil {
+		return err
+	}
+	e.dev.Write(e.hidden.Slice(0, len(states)), states)
+	e.scored = n
+	return nil
+}
+
+// makeHidden makes the buffer of final hidden states on first use.
+func (e *Engine) makeHidden() error {
+	if e.hidden != nil {
+		return nil
+	}
+	b, err := e.dev.NewBuffer(e.maxTokens * e.cfg.HiddenSize)
+	if err != nil {
+		return fmt.Errorf("hidden states of %d positions: %w", e.maxTokens, err)
+	}
+	e.hidden = b
+	return nil
 }
 
 // Prefill runs tokens from an empty context and returns the logits of the

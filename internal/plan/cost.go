@@ -34,7 +34,7 @@ func (p *Plan) Steps() []Step {
 			if s.Timing {
 				continue
 			}
-			guess := m.suite(c, s.Cost(p.Context, s.Options))
+			guess := m.suite(c, p.cost(s))
 			if wantsMoments(s) && !moments {
 				moments = true
 				if _, ok := p.Env.Cache.Lookup("moments", p.Env.MomentsKey(*p.Context.Calibration())); !ok {
@@ -53,6 +53,22 @@ func (p *Plan) Steps() []Step {
 		}
 	}
 	return steps
+}
+
+// Joins reports whether s is measured in one walk with another suite.
+func (p *Plan) Joins(s, with Suite) bool {
+	return s.Joint != nil && s.Joint.With == with.Name && s.Joint.Fits(p.Context, s.Options, with.Options)
+}
+
+// cost estimates a suite on one case. Work that it shares with another suite
+// is counted there.
+func (p *Plan) cost(s Suite) suites.Cost {
+	for _, with := range p.Suites {
+		if p.Joins(s, with) {
+			return s.Joint.Cost(p.Context, s.Options)
+		}
+	}
+	return s.Cost(p.Context, s.Options)
 }
 
 // wantsMoments reports whether a suite measures the H-weighted error, for which
@@ -152,7 +168,7 @@ func (m machine) compress(c *subject.Case) time.Duration {
 
 // suite guesses one suite on one case.
 func (m machine) suite(c *subject.Case, cost suites.Cost) time.Duration {
-	s := cost.Seconds + 2*float64(cost.Tokens)*m.all/(m.flops*prefillShare)
+	s := cost.Seconds + 2*float64(cost.Tokens+cost.BaseTokens)*m.all/(m.flops*prefillShare)
 	perStep := m.all / decodeWeights
 	if c.Method.Moments == subject.MeanSquares {
 		perStep = m.linears / hashedWeights

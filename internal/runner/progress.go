@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
@@ -12,6 +13,7 @@ import (
 type progress struct {
 	r       *run
 	steps   map[stepID]*stepState
+	joined  map[stepID]string // names of steps that hold another suite's too
 	start   time.Time
 	now     stepID
 	block   int       // of the step in work
@@ -32,7 +34,7 @@ type stepState struct {
 }
 
 func newProgress(r *run) *progress {
-	p := &progress{r: r, steps: map[stepID]*stepState{}, start: r.o.Now()}
+	p := &progress{r: r, steps: map[stepID]*stepState{}, joined: map[stepID]string{}, start: r.o.Now()}
 	if r.o.Progress == nil {
 		return p
 	}
@@ -57,13 +59,26 @@ func (r *run) skips(s plan.Step) bool {
 	return s.Suite != "" || !pending
 }
 
+// join counts a suite's step on a case as part of that of another one, in
+// whose walk it is measured, and returns what to call the two.
+func (p *progress) join(index int, suite, joined string) (name string) {
+	name = suite + ", " + joined
+	p.joined[stepID{index, suite}] = name
+	into, from := p.steps[stepID{index, suite}], p.steps[stepID{index, joined}]
+	if into != nil && from != nil {
+		into.guess += from.guess
+		delete(p.steps, stepID{index, joined})
+	}
+	return name
+}
+
 // step says that a step begins, or a further block of it.
 func (p *progress) step(index int, suite string, block int) {
 	p.now, p.block, p.began, p.running = stepID{index, suite}, block, p.r.o.Now(), true
 	c := p.r.p.Cases[index]
 	switch {
 	case suite != "":
-		p.tell(suite, 0, 0)
+		p.tell(cmp.Or(p.joined[p.now], suite), 0, 0)
 	case p.r.o.Progress == nil || p.r.p.Env.Cached(c):
 	case c.Calibration != nil:
 		p.tell(string(subject.StageCalibrate), 0, 0)

@@ -14,6 +14,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/stage"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/suites"
 )
 
 // cell names what a done line closes.
@@ -192,6 +193,8 @@ func classify(err error) results.Class {
 		return results.ClassDiverged
 	case errors.As(err, &exit) && exit.OutOfMemory:
 		return results.ClassResource
+	case errors.Is(err, suites.ErrBug):
+		return results.ClassBug
 	case errors.As(err, &exit):
 		return results.ClassCrash
 	}

@@ -187,20 +187,33 @@ func (r *run) qualityCase(ctx context.Context, i int, pending []plan.Suite) erro
 		return err
 	}
 	defer s.Close()
-	for _, su := range pending {
-		n, err := r.suite(ctx, i, s, su, 0, false)
-		if err != nil {
-			if err := r.fail(ctx, i, su.Name, err); err != nil {
+	for len(pending) > 0 {
+		su, rest := pending[0], pending[1:]
+		with := slices.IndexFunc(rest, func(o plan.Suite) bool { return r.p.Joins(su, o) || r.p.Joins(o, su) })
+		if with < 0 {
+			n, err := r.suite(ctx, i, s, su, 0, false)
+			if err := r.close(ctx, i, s, su, n, err); err != nil {
 				return err
 			}
+			pending = rest
 			continue
 		}
-		r.outcome.Measured++
-		if err := r.write(r.doneLine(i, s, su, n)); err != nil {
+		if err := r.together(ctx, i, s, su, rest[with]); err != nil {
 			return err
 		}
+		pending = slices.Delete(slices.Clone(rest), with, with+1)
 	}
 	return nil
+}
+
+// close ends a cell with its done line, or the line of its failure. The error
+// is nil unless the run cannot go on.
+func (r *run) close(ctx context.Context, i int, s *subject.Subject, su plan.Suite, values int, err error) error {
+	if err != nil {
+		return r.fail(ctx, i, su.Name, err)
+	}
+	r.outcome.Measured++
+	return r.write(r.doneLine(i, s, su, values))
 }
 
 // open opens a case and writes its line; a nil subject without an error is a
@@ -242,9 +255,19 @@ func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suit
 	}
 	n := 0
 	start := r.o.Now()
-	out := suites.Out{
-		Doubt: func(text string) { r.doubt(r.cell(i, su), text) },
-		Block: block, First: first, Clock: r.o.Clock,
+	out := r.out(i, s, su, &n)
+	out.Block, out.First = block, first
+	err := su.Run(ctx, r.p.Context, s, su.Options, out)
+	r.progress.pause()
+	r.measured(i, su, block, n, start, err)
+	return n, err
+}
+
+// out returns what a suite writes a case's values to; n counts them.
+func (r *run) out(i int, s *subject.Subject, su plan.Suite, n *int) suites.Out {
+	return suites.Out{
+		Doubt:    func(text string) { r.doubt(r.cell(i, su), text) },
+		Clock:    r.o.Clock,
 		Progress: func(done, total int) { r.progress.at(su.Name, done, total) },
 		Emit: func(rec results.Record) error {
 			if math.IsNaN(rec.Value) || math.IsInf(rec.Value, 0) {
@@ -252,16 +275,17 @@ func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suit
 			}
 			r.fill(&rec, i, results.KindValue, su)
 			rec.Artefact = s.Artefact.Hash()[:12]
-			n++
+			*n++
 			return r.write(rec)
 		},
 	}
-	err := su.Run(ctx, r.p.Context, s, su.Options, out)
-	r.progress.pause()
+}
+
+// measured logs that a suite is done with a case, unless it failed.
+func (r *run) measured(i int, su plan.Suite, block, values int, start time.Time, err error) {
 	if err == nil {
-		r.o.Log.Info("suite done", "case", r.p.Cases[i].Label, "suite", su.Name, "block", block, "values", n, "took", r.o.Now().Sub(start))
+		r.o.Log.Info("suite done", "case", r.p.Cases[i].Label, "suite", su.Name, "block", block, "values", values, "took", r.o.Now().Sub(start))
 	}
-	return n, err
 }
 
 // doubt notes a reason to doubt the values of a cell, once.

@@ -29,6 +29,7 @@ type Env struct {
 	windows     map[string]*Windows
 	verified    map[string]bool // folders whose files have been compared with their hashes
 	momentsDirs map[Calibration]string
+	base        baseStates
 }
 
 // OpenDevice opens a device by name: auto and cpu are the processor. The
