@@ -34,8 +34,12 @@ func Parse(name string, b []byte) (recs []Record, torn bool, err error) {
 	return recs, torn, nil
 }
 
+// usualLine is about the shortest line of a value, in bytes.
+const usualLine = 300
+
 // parseLines is Parse with the text of the records. Empty lines are left out.
 func parseLines(name string, b []byte) (lines []line, torn bool, err error) {
+	lines = make([]line, 0, min(bytes.Count(b, []byte("\n")), len(b)/usualLine)+1)
 	for n := 1; len(b) > 0; n++ {
 		text, rest, whole := bytes.Cut(b, []byte("\n"))
 		b = rest
@@ -54,6 +58,11 @@ func parseLines(name string, b []byte) (lines []line, torn bool, err error) {
 	return lines, false, nil
 }
 
+// maxStarts is the number of places in a line at which a record is looked for. What crashes
+// and files put behind each other leave on one line is a few, and each place may cost a
+// reading of the whole line.
+const maxStarts = 16
+
 // first returns the record that text begins with, be it after the torn start of another,
 // and the text behind it.
 func first(text []byte) (line, []byte, error) {
@@ -62,7 +71,7 @@ func first(text []byte) (line, []byte, error) {
 	if fault == nil {
 		return l, nil, l.rec.Check()
 	}
-	for i := 0; i >= 0; i = nextStart(text, i) {
+	for i, n := 0, 0; i >= 0 && n < maxStarts; i, n = nextStart(text, i), n+1 {
 		var object json.RawMessage
 		d := json.NewDecoder(bytes.NewReader(text[i:]))
 		if d.Decode(&object) != nil {

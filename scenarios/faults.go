@@ -62,6 +62,9 @@ func (f *Faults) Error() string {
 func DidYouMean(got string, known []string) string {
 	best, bestDist := "", len(got)/3+2
 	for _, k := range known {
+		if max(len(got)-len(k), len(k)-len(got)) >= bestDist {
+			continue // as many letters must come or go
+		}
 		if d := distance(got, k); d < bestDist {
 			best, bestDist = k, d
 		}
@@ -75,7 +78,7 @@ func DidYouMean(got string, known []string) string {
 // distance counts the insertions, deletions, substitutions and swaps of
 // neighbours that turn a into b (optimal string alignment).
 func distance(a, b string) int {
-	prev2, prev, row := []int(nil), make([]int, len(b)+1), make([]int, len(b)+1)
+	prev2, prev, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range prev {
 		prev[j] = j
 	}
@@ -91,7 +94,7 @@ func distance(a, b string) int {
 				row[j] = min(row[j], prev2[j-2]+1)
 			}
 		}
-		prev2, prev, row = prev, row, make([]int, len(b)+1)
+		prev2, prev, row = prev, row, prev2
 	}
 	return prev[len(b)]
 }

@@ -55,7 +55,7 @@ func (n Node) Field(key string) Node {
 }
 
 // maxBytes is the size above which a scenario is refused.
-const maxBytes = 1 << 20
+const maxBytes = 128 << 10
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
@@ -63,7 +63,7 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // language forbids: duplicate keys, anchor loops, tabs, further documents.
 func parse(b []byte, faults *Faults) Node {
 	if len(b) > maxBytes {
-		faults.Add(Pos{}, "%d bytes, want at most %d (1 MiB)", len(b), maxBytes)
+		faults.Add(Pos{}, "%d bytes, want at most %d (128 KiB)", len(b), maxBytes)
 		return Node{}
 	}
 	tabs := findTabs(b, faults)

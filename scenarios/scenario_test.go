@@ -76,7 +76,7 @@ func TestFaults(t *testing.T) {
 		{"override", strings.Replace(good, "group: [64, 128]", "overrides: [{bits: 8}, {tensors: x}]", 1),
 			"p:6:44: methods[1].overrides[0].tensors: missing, want a name pattern such as \"*.down_proj.*\"\np:6:55: methods[1].overrides[1]: changes nothing"},
 		{"empty axis", strings.Replace(good, "bits: [4, 3]", "bits: []", 1), "p:6:24: methods[1].bits: empty, want at least one value"},
-		{"too large", deep + strings.Repeat("# padding\n", 200_000), "p: 2000010 bytes, want at most 1048576 (1 MiB)"},
+		{"too large", deep + strings.Repeat("# padding\n", 200_000), "p: 2000010 bytes, want at most 131072 (128 KiB)"},
 		{"not YAML", "name: [\n", "p:1:1: not YAML: did not find expected node content"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -136,7 +136,9 @@ func checkFromParts(t *testing.T, kind Kind, m Meta, parts map[string]Part) {
 
 // TestFromPartsLarge bounds what a weight of megabytes costs.
 func TestFromPartsLarge(t *testing.T) {
-	part := func(dtype string, data []byte, shape ...int) Part { return Part{DType: dtype, Shape: shape, Data: data} }
+	part := func(dtype string, data []byte, shape ...int) Part {
+		return Part{DType: dtype, Shape: shape, Data: data}
+	}
 	const n = 1 << 23
 	odd := make([]byte, n+1)[1:] // no 16-bit values can be read in place there
 	checkFromParts(t, KindLowRank, Meta{Out: n / 4, In: n / 4, Rank: 1}, map[string]Part{
