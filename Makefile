@@ -67,7 +67,7 @@ golden: ## rewrite the golden files of the tests; review the difference
 
 .PHONY: asm
 asm: ## regenerate the assembly of the kernels (fetches avo)
-	$(GO) generate ./kernels/gemm ./kernels/cpu
+	$(GO) generate ./kernels/gemm ./kernels/cpu ./internal/compress/grid
 
 .PHONY: tables
 tables: build ## remake the README's table from the committed records

@@ -1,6 +1,9 @@
 package packed
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // RowBytes returns the bytes that n codes of the given width take:
 // ⌈n·bits/8⌉.
@@ -19,10 +22,14 @@ func PackRow(dst []byte, codes []uint8, bits int) {
 		copy(dst, codes)
 		return
 	}
+	k := 0
+	for ; bits <= 4 && len(codes) >= 8 && len(dst)-k >= 8; codes = codes[8:] {
+		binary.LittleEndian.PutUint64(dst[k:], gather(binary.LittleEndian.Uint64(codes), bits))
+		k += bits // the bytes behind are written again
+	}
 	mask := uint32(1)<<bits - 1
 	var acc uint32
 	var have int
-	k := 0
 	for _, c := range codes {
 		acc |= (uint32(c) & mask) << have
 		if have += bits; have >= 8 {
@@ -35,6 +42,17 @@ func PackRow(dst []byte, codes []uint8, bits int) {
 	if have > 0 {
 		dst[k] = byte(acc)
 	}
+}
+
+// gather moves the low bits, 1 to 4, of each of 8 bytes together, the first
+// byte's lowest: two neighbours at a time, then two pairs, then two fours.
+func gather(v uint64, bits int) uint64 {
+	const ones = 1<<64 - 1
+	b := uint(bits)
+	v &= ones / 0xff * (1<<b - 1)
+	v = (v | v>>(8-b)) & (ones / 0xffff * (1<<(2*b) - 1))
+	v = (v | v>>(16-2*b)) & (ones / 0xffffffff * (1<<(4*b) - 1))
+	return (v | v>>(32-4*b)) & (1<<(8*b) - 1)
 }
 
 // UnpackRow reads n codes of the given width, packed as PackRow packs them,

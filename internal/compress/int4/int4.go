@@ -80,6 +80,10 @@ func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Gri
 	if out < 1 || in < 1 || len(w) != out*in {
 		panic(fmt.Sprintf("int4: %d weights for %d×%d", len(w), out, in))
 	}
+	cfg, err := cfg.Resolve()
+	if err != nil {
+		return nil, fmt.Errorf("int4: %w", err)
+	}
 	p := &packed.Grid{
 		Out: out, In: in, Bits: o.Bits, Group: o.group(in), Symmetric: o.Symmetric,
 		Codes: make([]byte, out*packed.RowBytes(in, o.Bits)),
@@ -91,7 +95,7 @@ func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Gri
 	cfg.Parallel(len(errs), func(i int) {
 		codes := make([]uint8, in)
 		for r := i * chunk; r < min((i+1)*chunk, out) && errs[i] == nil; r++ {
-			errs[i] = round(p, zeros[r*groups:(r+1)*groups], codes, w[r*in:(r+1)*in], r)
+			errs[i] = round(cfg.ISA, p, zeros[r*groups:(r+1)*groups], codes, w[r*in:(r+1)*in], r)
 		}
 	})
 	for _, err := range errs {
@@ -107,25 +111,20 @@ func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Gri
 }
 
 // round compresses row r: its scales and codes in p, its zeros in zeros.
-func round(p *packed.Grid, zeros, codes []uint8, w []float32, r int) error {
+func round(isa gemm.ISA, p *packed.Grid, zeros, codes []uint8, w []float32, r int) error {
 	for g := range zeros {
 		first := g * p.Group
 		v := w[first:min(first+p.Group, p.In)]
-		var lo, hi float32
-		for c, x := range v {
-			if x-x != 0 { // NaN or infinite
-				return fmt.Errorf("weight [%d,%d] is %v", r, first+c, x)
-			}
-			lo, hi = min(lo, x), max(hi, x)
+		lo, hi, bad := grid.Range(isa, v)
+		if bad >= 0 {
+			return fmt.Errorf("weight [%d,%d] is %v", r, first+bad, v[bad])
 		}
 		q, scale, err := grid.New16(float64(lo), float64(hi), p.Bits, p.Symmetric)
 		if err != nil {
 			return fmt.Errorf("weights [%d,%d:%d]: %w", r, first, first+len(v), err)
 		}
 		p.Scale[r*len(zeros)+g], zeros[g] = scale, uint8(q.Zero)
-		for c, x := range v {
-			codes[first+c] = q.Code(float64(x))
-		}
+		q.Codes(isa, codes[first:first+len(v)], v)
 	}
 	rb := packed.RowBytes(p.In, p.Bits)
 	packed.PackRow(p.Codes[r*rb:(r+1)*rb], codes, p.Bits)

@@ -2,6 +2,7 @@ package int4
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -123,12 +124,17 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// TestThreads: neither threads nor the instruction set change a bit.
 func TestThreads(t *testing.T) {
 	const out, in = 53, 200
 	w := gaussian(out * in)
 	var first *packed.Grid
-	for _, threads := range []int{1, 2, 5} {
-		p, err := Compress(gemm.Config{Threads: threads}, w, out, in, DefaultOptions())
+	configs := []gemm.Config{{Threads: 1}, {Threads: 2}, {Threads: 5}}
+	for _, isa := range gemm.Available() {
+		configs = append(configs, gemm.Config{ISA: isa})
+	}
+	for _, cfg := range configs {
+		p, err := Compress(cfg, w, out, in, DefaultOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +143,7 @@ func TestThreads(t *testing.T) {
 		}
 		for i, part := range p.Parts() {
 			if !bytes.Equal(part.Data, first.Parts()[i].Data) {
-				t.Errorf("%d threads: %s differs", threads, part.Name)
+				t.Errorf("%+v: %s differs", cfg, part.Name)
 			}
 		}
 	}
@@ -168,11 +174,18 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// BenchmarkCompress reads 4 bytes of each weight and writes half a byte.
 func BenchmarkCompress(b *testing.B) {
-	const out, in = 2048, 2048
+	const out, in = 4096, 4096
 	w := gaussian(out * in)
-	for b.Loop() {
-		compress(b, w, out, in, DefaultOptions())
+	for _, threads := range []int{1, 2} {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Compress(gemm.Config{Threads: threads}, w, out, in, DefaultOptions()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
+		})
 	}
-	b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
 }
