@@ -44,6 +44,7 @@ func (a *app) childCommand() *cobra.Command {
 		Args:   usage(cobra.NoArgs, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			c.Threads = a.threads
+			go endWithParent(a.in)
 			peak, err := suites.MeasureMemory(cmd.Context(), c, prompt, n)
 			if err != nil {
 				return err

@@ -186,7 +186,8 @@ func uninterrupted(t *testing.T) ([]string, time.Duration) {
 }
 
 // TestKill kills a run at random moments and starts the same command again,
-// ten times and then to the end: the records are those of a run in one go. A
+// ten times and then to the end: the records are those of a run in one go.
+// Every second run has its cases in processes of their own. A
 // run that ends before its moment is compared and begun anew.
 func TestKill(t *testing.T) {
 	want, took := uninterrupted(t)
@@ -197,7 +198,11 @@ func TestKill(t *testing.T) {
 		kills = 4
 	}
 	for killed := 0; killed < kills; {
-		cmd := process(t, dir, nil, runEverything...)
+		args := runEverything
+		if killed%2 == 1 {
+			args = append(slices.Clone(args), "--isolate")
+		}
+		cmd := process(t, dir, nil, args...)
 		var errOut bytes.Buffer
 		cmd.Stderr = &errOut
 		if err := cmd.Start(); err != nil {

@@ -104,7 +104,8 @@ type caseView struct {
 	Params  map[string]any `json:"params"`
 	Seed    uint64         `json:"seed"`
 	Cached  bool           `json:"cached"`
-	Bytes   int64          `json:"bytes"` // of the artefact
+	Bytes   int64          `json:"bytes"`  // of the artefact
+	Memory  int64          `json:"memory"` // bytes, the most that opening and the quality suites take: a guess to the high side
 	Seconds float64        `json:"seconds"`
 }
 
@@ -120,7 +121,7 @@ func view(p *plan.Plan, cache, why string) planView {
 		Device: p.Env.Device.Name(), DeviceFrom: p.DeviceFrom, Threads: p.Env.Gemm.Threads, ThreadFrom: p.ThreadsFrom,
 		Cache: cache, CacheFrom: why, CacheBytes: p.CacheBytes(), Cases: []caseView{}}
 	for i, c := range p.Cases {
-		v.Cases = append(v.Cases, caseView{ID: c.ID, Label: c.Label, Params: c.Params, Seed: c.Seed, Bytes: p.ArtefactBytes(i)})
+		v.Cases = append(v.Cases, caseView{ID: c.ID, Label: c.Label, Params: c.Params, Seed: c.Seed, Bytes: p.ArtefactBytes(i), Memory: p.MemoryBytes(i)})
 	}
 	for _, s := range p.Steps() {
 		v.Cases[s.Case].Seconds += s.Guess.Seconds()
@@ -144,7 +145,7 @@ func (v planView) text(w io.Writer) error {
 	for _, c := range v.Cases {
 		widest = max(widest, len(c.Label))
 	}
-	ew.printf("%-12s  %-*s  %-8s  %12s  %8s\n", "id", widest, "case", "artefact", "bytes", "seconds")
+	ew.printf("%-12s  %-*s  %-8s  %12s  %8s  %8s\n", "id", widest, "case", "artefact", "bytes", "memory", "seconds")
 	for _, c := range v.Cases {
 		state := "to make"
 		switch {
@@ -153,7 +154,7 @@ func (v planView) text(w io.Writer) error {
 		case c.Cached:
 			state = "cached"
 		}
-		ew.printf("%-12s  %-*s  %-8s  %12d  %8.0f\n", c.ID, widest, c.Label, state, c.Bytes, c.Seconds)
+		ew.printf("%-12s  %-*s  %-8s  %12d  %8s  %8.0f\n", c.ID, widest, c.Label, state, c.Bytes, mebibytes(c.Memory), c.Seconds)
 	}
 	ew.printf("\n")
 	for _, s := range v.Suites {
@@ -163,6 +164,9 @@ func (v planView) text(w io.Writer) error {
 		plural(len(v.Cases), "case"), clock(time.Duration(v.Seconds*float64(time.Second))), v.CacheBytes)
 	return ew.err
 }
+
+// mebibytes shows bytes.
+func mebibytes(n int64) string { return fmt.Sprintf("%d MiB", (n+1<<19)>>20) }
 
 func orDash(s string) string {
 	if s == "" {

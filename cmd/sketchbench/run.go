@@ -22,6 +22,8 @@ import (
 type runFlags struct {
 	output, cases, suites string
 	failFast, fresh       bool
+	isolate               bool
+	timeLimit             time.Duration
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -38,6 +40,8 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")
 	cmd.Flags().StringVar(&f.suites, "suites", "", "only these suites, separated by commas")
 	cmd.Flags().BoolVar(&f.failFast, "fail-fast", false, "end at the first case that fails")
+	cmd.Flags().BoolVar(&f.isolate, "isolate", false, "open and measure each case in a process of its own: a crash, or a want of memory, fails that case only")
+	cmd.Flags().DurationVar(&f.timeLimit, "time-limit", 0, "fail a case that takes longer to open and to measure (timing suites aside), such as 30m; 0 for none")
 	cmd.Flags().BoolVar(&f.fresh, "fresh", false, "ignore what the cache holds")
 	return cmd
 }
@@ -45,6 +49,9 @@ func (a *app) runCommand() *cobra.Command {
 // run runs every scenario and prints its table. Whatever can be seen to be
 // wrong with any of them ends it before any work.
 func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
+	if f.timeLimit < 0 {
+		return fmt.Errorf("%w: --time-limit %v, want 0 or more", errUsage, f.timeLimit)
+	}
 	cache, _, err := a.cacheDir()
 	if err != nil {
 		return err
@@ -120,11 +127,16 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 	path := f.records(p)
 	log := a.logger(show.log())
 	log.Info("running", "scenario", p.Scenario.Name, "cases", len(p.Cases), "records", path, "cache", p.Env.Cache.Dir)
-	out, err := runner.Run(ctx, p, runner.Options{
+	o := runner.Options{
 		Records: path, RunID: newRunID(start), Now: time.Now, Clock: bench.WallClock,
 		Tool: moduleVersion(), Commit: buildCommit(), Host: env.Identity(), Environment: envJSON,
-		FailFast: f.failFast, Log: log, Progress: show.event,
-	})
+		FailFast: f.failFast, TimeLimit: f.timeLimit, Log: log, Progress: show.event,
+		Memory: func() int64 { return bench.AvailableMemory(os.DirFS("/")) },
+	}
+	if f.isolate {
+		o.Worker = startWorker
+	}
+	out, err := runner.Run(ctx, p, o)
 	show.close()
 	if out == nil {
 		return fmt.Errorf("%w; -o FILE names another records file", err)

@@ -30,6 +30,8 @@ type Settings struct {
 	Suites                  []string
 	Child                   func(ctx context.Context, args ...string) ([]byte, error)
 	Warn                    func(error) // told of damaged cache entries that are set aside
+	// Sources are hashes of the model's files that are known already.
+	Sources []subject.SourceFile
 }
 
 // A Plan is a scenario whose every part is known and checked.
@@ -42,6 +44,7 @@ type Plan struct {
 	// Baseline is the label of the case that ratios are taken against, "" for
 	// none.
 	Baseline string
+	Device   string // as asked for, auto by default
 	// DeviceFrom and ThreadsFrom say what decided the two: that of the
 	// settings, the scenario or the default.
 	DeviceFrom, ThreadsFrom string
@@ -67,16 +70,15 @@ type Suite struct {
 func Make(s *scenarios.Scenario, set Settings) (*Plan, error) {
 	faults := &scenarios.Faults{Path: s.Path, List: slices.Clone(s.Faults)}
 	p := &Plan{Scenario: s}
-	var device string
 	var threads int
-	device, p.DeviceFrom = firstSet("auto", set.Device, set.DeviceFrom, s.Device)
+	p.Device, p.DeviceFrom = firstSet("auto", set.Device, set.DeviceFrom, s.Device)
 	threads, p.ThreadsFrom = firstSet(0, set.Threads, set.ThreadsFrom, s.Threads)
-	dev, cfg, err := subject.OpenDevice(device, threads)
+	dev, cfg, err := subject.OpenDevice(p.Device, threads)
 	if err != nil {
 		return nil, err
 	}
 	p.Env = &subject.Env{Cache: stage.Cache{Dir: set.Cache, Warn: set.Warn}, Device: dev, Gemm: cfg, Child: set.Child}
-	x := expander{p: p, s: s, faults: faults}
+	x := expander{p: p, s: s, faults: faults, sources: set.Sources}
 	x.model()
 	x.methods()
 	x.suites(set.Suites)
@@ -131,6 +133,7 @@ type expander struct {
 	p           *Plan
 	s           *scenarios.Scenario
 	faults      *scenarios.Faults
+	sources     []subject.SourceFile
 	calibration []*subject.Calibration
 	tooFew      map[tooFew]int // index in faults of the worst one
 }
@@ -157,7 +160,7 @@ func (x *expander) openModel() {
 	if !filepath.IsAbs(dir) {
 		dir = filepath.Join(x.s.Dir, dir)
 	}
-	m, err := subject.OpenModel(x.s.Model, dir)
+	m, err := subject.OpenModel(x.s.Model, dir, x.sources...)
 	if err != nil {
 		x.lines(x.s.ModelPos, "model: ", err)
 	}

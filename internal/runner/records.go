@@ -67,7 +67,6 @@ func (r *run) resume() error {
 		return err
 	}
 	r.outcome.Dropped = st.Dropped
-	r.done = map[results.Cell]bool{}
 	for c, d := range st.Done {
 		if key, planned := keys[c]; planned && key == d.Key {
 			r.done[c] = true
@@ -191,7 +190,11 @@ func classify(err error) results.Class {
 	switch {
 	case errors.Is(err, subject.ErrDiverged):
 		return results.ClassDiverged
-	case errors.As(err, &exit) && exit.OutOfMemory:
+	case errors.Is(err, errTimeLimit):
+		return results.ClassTimeout
+	case errors.Is(err, errStoppedChild):
+		return results.ClassStopped
+	case errors.Is(err, errMemory), errors.As(err, &exit) && exit.OutOfMemory:
 		return results.ClassResource
 	case errors.Is(err, suites.ErrBug):
 		return results.ClassBug

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sketchbench/sketchbench/bench"
+	"github.com/sketchbench/sketchbench/internal/launch"
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
@@ -33,8 +34,16 @@ type Options struct {
 	Host        string // identity of the hardware
 	Environment json.RawMessage
 	FailFast    bool // end at the first case that fails
-	Log         *slog.Logger
-	Progress    func(Event) // may be nil
+	// TimeLimit ends a case whose opening and quality suites take longer; 0
+	// for none.
+	TimeLimit time.Duration
+	// Worker, unless nil, starts a process that reads a Job and calls Work:
+	// each case is opened and its quality suites run in one.
+	Worker func() (*launch.Process, error)
+	// Memory returns the bytes that a worker may take; 0 if that is unknown.
+	Memory   func() int64
+	Log      *slog.Logger
+	Progress func(Event) // may be nil
 }
 
 // An Event is told whenever the run has moved on.
@@ -72,7 +81,7 @@ var ErrStopped = errors.New("stopped")
 type run struct {
 	p        *plan.Plan
 	o        Options
-	w        *results.Writer
+	w        recordWriter
 	done     map[results.Cell]bool
 	outcome  Outcome
 	failed   map[int]bool // cases that are out
@@ -83,11 +92,22 @@ type run struct {
 	progress *progress
 }
 
+// A recordWriter keeps records: the file, or the parent of a worker.
+type recordWriter interface {
+	Write(recs ...results.Record) error
+	Close() error
+}
+
+func newRun(p *plan.Plan, o Options) *run {
+	return &run{p: p, o: o, failed: map[int]bool{}, opened: map[int]bool{}, recipes: map[string]bool{},
+		done: map[results.Cell]bool{}, doubts: map[results.Cell][]string{}}
+}
+
 // Run runs what the records file does not have yet. A case that fails is
 // recorded and the others go on; what was measured is always in the file. The
 // error is about the file itself, ErrStopped, or nil.
 func Run(ctx context.Context, p *plan.Plan, o Options) (*Outcome, error) {
-	r := &run{p: p, o: o, failed: map[int]bool{}, opened: map[int]bool{}, recipes: map[string]bool{}, doubts: map[results.Cell][]string{}}
+	r := newRun(p, o)
 	r.outcome.Cases = len(p.Cases)
 	release, err := r.openRecords()
 	if err != nil {
@@ -171,7 +191,11 @@ func (r *run) quality(ctx context.Context) error {
 		if len(pending) == 0 && !r.timingPending(i) {
 			continue
 		}
-		if err := r.qualityCase(ctx, i, pending); err != nil {
+		measure := r.boundedCase
+		if r.o.Worker != nil {
+			measure = r.isolatedCase
+		}
+		if err := measure(ctx, i, pending); err != nil {
 			return err
 		}
 		if r.o.FailFast && len(r.outcome.Failed) > 0 {
@@ -181,6 +205,19 @@ func (r *run) quality(ctx context.Context) error {
 	return nil
 }
 
+// boundedCase measures a case within the time limit.
+func (r *run) boundedCase(ctx context.Context, i int, pending []plan.Suite) error {
+	limit, cancel := r.limited(ctx)
+	defer cancel()
+	err := r.qualityCase(limit, i, pending)
+	var f fatal
+	if err != nil && ctx.Err() == nil && limit.Err() != nil && !errors.As(err, &f) {
+		return r.fail(ctx, i, "", r.timeError(r.progress.now.suite))
+	}
+	return err
+}
+
+// qualityCase opens a case and runs suites on it.
 func (r *run) qualityCase(ctx context.Context, i int, pending []plan.Suite) error {
 	s, err := r.open(ctx, i)
 	if err != nil || s == nil {

@@ -42,9 +42,13 @@ type Model struct {
 var smallFiles = []string{"config.json", "generation_config.json", "tokenizer.json", "tokenizer.model",
 	"tokenizer_config.json", "special_tokens_map.json"}
 
+// A SourceFile is a file of a model: base name, bytes, SHA-256.
+type SourceFile = artefact.File
+
 // OpenModel opens demo or a folder in Hugging Face layout and reports every
-// fault at once: of config, tokenizer and tensors.
-func OpenModel(ref, dir string) (*Model, error) {
+// fault at once: of config, tokenizer and tensors. Files of the folder are
+// hashed, unless known has them with the same name and size.
+func OpenModel(ref, dir string, known ...SourceFile) (*Model, error) {
 	m, err := openUnhashed(ref, dir)
 	if err != nil {
 		return nil, err
@@ -54,7 +58,7 @@ func OpenModel(ref, dir string) (*Model, error) {
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			m.Sources = append(m.Sources, artefact.FileOf(name, files[name]))
 		}
-	} else if err := m.hashFolder(); err != nil {
+	} else if err := m.hashFolder(known); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	m.Name = fmt.Sprintf("%s@%s", strings.TrimRight(filepath.ToSlash(ref), "/"), m.sourcesHash()[:12])
@@ -150,12 +154,13 @@ func (m *Model) check(dir string, t *safetensors.Checkpoint) error {
 	return errors.Join(errs...)
 }
 
-func (m *Model) hashFolder() error {
+func (m *Model) hashFolder(known []SourceFile) error {
 	paths, err := filepath.Glob(filepath.Join(m.Dir, "*.safetensors.index.json"))
 	if err != nil {
 		return err
 	}
 	var names []string
+	var faults []error
 	for _, f := range m.Tensors.Files() {
 		paths = append(paths, f.Name())
 	}
@@ -164,8 +169,18 @@ func (m *Model) hashFolder() error {
 	}
 	names = append(names, slices.Collect(maps.Keys(m.Small))...)
 	slices.Sort(names)
-	m.Sources, err = artefact.HashFiles(m.Dir, names...)
-	return err
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(m.Dir, name))
+		i := slices.IndexFunc(known, func(f SourceFile) bool { return err == nil && f.Name == name && f.Bytes == info.Size() })
+		if i >= 0 {
+			m.Sources = append(m.Sources, known[i])
+			continue
+		}
+		hashed, err := artefact.HashFiles(m.Dir, name)
+		faults = append(faults, err)
+		m.Sources = append(m.Sources, hashed...)
+	}
+	return errors.Join(faults...)
 }
 
 // sourcesHash identifies the model by the bytes of its files.

@@ -1,0 +1,49 @@
+package plan
+
+import "github.com/sketchbench/sketchbench/internal/subject"
+
+// spare is what a process takes whatever the model: the program, logits of a
+// block of positions, scratch of the kernels.
+const spare = 200 << 20
+
+// longContext is the longest context that the KV cache is billed for, tokens:
+// recipes and prompts do not use all positions of every model.
+const longContext = 8192
+
+// MemoryBytes estimates the most memory that opening a case and running its
+// quality suites takes: the stored weights and those of the uncompressed model
+// that suites compare with, one layer in float32, the KV cache, and for a case
+// or a suite that looks at second moments three matrices of the widest input
+// and the calibration's hidden states, all float32. It errs to the high side:
+// weights that are mapped from a file count in full.
+func (p *Plan) MemoryBytes(i int) int64 {
+	if p.Env.Model == nil {
+		return spare
+	}
+	c, cfg := p.Cases[i], p.Env.Model.Config
+	var base, layer, widest int64
+	for _, t := range cfg.Tensors() {
+		if ten, ok := p.Env.Model.Tensors.Tensor(t.Name); ok {
+			base += int64(len(ten.Data))
+		}
+	}
+	for _, l := range cfg.Linears(0) {
+		layer += 4 * int64(l.Out) * int64(l.In)
+		widest = max(widest, int64(l.In))
+	}
+	n := spare + base + p.ArtefactBytes(i) + layer
+	n += 2 * 4 * int64(cfg.Layers) * int64(cfg.KVDim()) * int64(min(cfg.MaxPositions, longContext))
+	var moments *subject.Calibration
+	for _, s := range p.Suites {
+		if wantsMoments(s) {
+			moments = p.Context.Calibration()
+		}
+	}
+	if c.Calibration != nil && !p.Env.Cached(c) {
+		moments = c.Calibration
+	}
+	if moments != nil {
+		n += 3*4*widest*widest + 4*int64(moments.Sequences)*int64(moments.Length)*int64(cfg.HiddenSize)
+	}
+	return n
+}
