@@ -76,7 +76,7 @@ var rules = []rule{
 	{"suites", []string{"internal/subject", "internal/engine", "internal/model", "kernels", "results", "bench", "scenarios",
 		"suites/perplexity", "suites/divergence", "suites/approx", "suites/latency", "suites/memory"}},
 	{"internal/plan", []string{"scenarios", "suites", "internal/subject", "internal/model", "internal/stage"}},
-	{"internal/runner", []string{"internal/plan", "suites", "internal/subject", "internal/stage", "internal/launch", "bench", "results"}},
+	{"internal/runner", []string{"scenarios", "internal/plan", "suites", "internal/subject", "internal/stage", "internal/launch", "bench", "results"}},
 	{"cmd/sketchbench", []string{"scenarios", "internal/launch", "suites", "internal/plan", "internal/runner", "bench", "results",
 		"results/keys", "results/summary", "results/table", "internal/subject", "kernels/cpu",
 		"github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/decor", "golang.org/x/term"}},
