@@ -78,7 +78,7 @@ func latexStart(s string) string {
 
 // latex returns a cell with its mark and the numbers of its notes.
 func (c Cell) latex(column Column) string {
-	s := escapeLaTeX(c.Text)
+	s := escapeLaTeX(oneLine(c.Text))
 	if column.Unit != "" {
 		s = latexNumbers(s)
 	}

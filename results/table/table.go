@@ -29,6 +29,10 @@ type Column struct {
 	Unit string // of the numbers in the cells, a base unit: "1", "bit", "B", "s", "nat"; empty for text
 	Part Part
 
+	// Alone is the head where the column before this one, to which it belongs, is not
+	// beside it; empty for a column of its own.
+	Alone string
+
 	Interval bool   // cells may carry an interval
 	Tested   bool   // cells may carry the mark of a test
 	Beside   string // key of the second number of the cells; empty where there is none
@@ -181,11 +185,12 @@ func (b *builder) timings() []column {
 		n := summary.ItemTokens(item)
 		cols = append(cols, b.time(Column{Key: fmt.Sprintf("ttft_%d", n), Head: fmt.Sprintf("TTFT (%%s) at %d", n)},
 			func(r summary.Row) summary.Estimate { return r.TTFT[k].Median }))
-		head := "ratio [95 %]"
+		ratio := Column{Key: fmt.Sprintf("ttft_ratio_%d", n), Head: "ratio [95 %]", Unit: "1", Part: SizeSpeed, Interval: true, Tested: true}
 		if len(b.g.TTFT) > 1 {
-			head = fmt.Sprintf("ratio at %d [95 %%]", n)
+			ratio.Head = fmt.Sprintf("ratio at %d [95 %%]", n)
 		}
-		cols = append(cols, column{Column{Key: fmt.Sprintf("ttft_ratio_%d", n), Head: head, Unit: "1", Part: SizeSpeed, Interval: true, Tested: true},
+		ratio.Alone = "TTFT " + ratio.Head
+		cols = append(cols, column{ratio,
 			func(r summary.Row) Cell { return b.number(r.TTFT[k].Ratio, 1) }})
 	}
 	for k, item := range b.g.ITL {
