@@ -121,7 +121,7 @@ func view(p *plan.Plan, cache, why string) planView {
 		Device: p.Env.Device.Name(), DeviceFrom: p.DeviceFrom, Threads: p.Env.Gemm.Threads, ThreadFrom: p.ThreadsFrom,
 		Cache: cache, CacheFrom: why, CacheBytes: p.CacheBytes(), Cases: []caseView{}}
 	for i, c := range p.Cases {
-		v.Cases = append(v.Cases, caseView{ID: c.ID, Label: c.Label, Params: c.Params, Seed: c.Seed, Bytes: p.ArtefactBytes(i), Memory: p.MemoryBytes(i)})
+		v.Cases = append(v.Cases, caseView{ID: c.ID, Label: c.Label, Params: c.Params, Seed: c.Seed, Bytes: p.Env.ArtefactBytes(c), Memory: p.MemoryBytes(i)})
 	}
 	for _, s := range p.Steps() {
 		v.Cases[s.Case].Seconds += s.Guess.Seconds()

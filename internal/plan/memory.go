@@ -31,7 +31,7 @@ func (p *Plan) MemoryBytes(i int) int64 {
 		layer += 4 * int64(l.Out) * int64(l.In)
 		widest = max(widest, int64(l.In))
 	}
-	n := spare + base + p.ArtefactBytes(i) + layer
+	n := spare + base + p.Env.ArtefactBytes(p.Cases[i]) + layer
 	n += 2 * 4 * int64(cfg.Layers) * int64(cfg.KVDim()) * int64(min(cfg.MaxPositions, longContext))
 	var moments *subject.Calibration
 	for _, s := range p.Suites {

@@ -119,13 +119,9 @@ func distinct(list []scenarios.Fault) []scenarios.Fault {
 // Total is the number of cases before flags select from them.
 func (p *Plan) Total() int { return len(p.allCases) }
 
-// Close releases the model and the device.
+// Close releases the model, the device and what is in use of the cache.
 func (p *Plan) Close() error {
-	var err error
-	if p.Env.Model != nil {
-		err = p.Env.Model.Close()
-	}
-	return errors.Join(err, p.Env.Device.Close())
+	return p.Env.Close()
 }
 
 // An expander turns a scenario into a plan, fault by fault.

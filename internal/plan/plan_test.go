@@ -303,7 +303,7 @@ func TestArtefactBytes(t *testing.T) {
 		model += f.Bytes
 	}
 	for i, c := range p.Cases {
-		n := p.ArtefactBytes(i)
+		n := p.Env.ArtefactBytes(p.Cases[i])
 		if c.Method.Name == "dense" && n != 0 || c.Method.Name != "dense" && (n < model/10 || n > model) {
 			t.Errorf("%s: %d bytes beside a model of %d", c.Label, n, model)
 		}

@@ -8,39 +8,12 @@ import (
 	"slices"
 )
 
-// ArtefactBytes estimates what a case's artefact takes in the cache.
-func (p *Plan) ArtefactBytes(i int) int64 {
-	c, cfg := p.Cases[i], p.Env.Model.Config
-	if c.Method.Compress == nil {
-		return 0
-	}
-	var n int64
-	for _, t := range cfg.Tensors() {
-		if ten, ok := p.Env.Model.Tensors.Tensor(t.Name); ok {
-			n += int64(len(ten.Data))
-		}
-	}
-	for layer := range cfg.Layers {
-		for _, s := range cfg.Linears(layer) {
-			if c.Covers(s.Name) {
-				if ten, ok := p.Env.Model.Tensors.Tensor(s.Name); ok {
-					n += c.StoredBytes(s) - int64(len(ten.Data))
-				}
-			}
-		}
-	}
-	for _, b := range p.Env.Model.Small {
-		n += int64(len(b))
-	}
-	return n
-}
-
 // CacheBytes estimates what the run adds to the cache.
 func (p *Plan) CacheBytes() int64 {
 	var n int64
-	for i, c := range p.Cases {
+	for _, c := range p.Cases {
 		if !p.Env.Cached(c) {
-			n += p.ArtefactBytes(i)
+			n += p.Env.ArtefactBytes(c)
 		}
 	}
 	if len(p.Cases) > 0 && slices.ContainsFunc(p.Suites, wantsMoments) {

@@ -262,10 +262,6 @@ func (r *run) open(ctx context.Context, i int) (*subject.Subject, error) {
 		r.progress.at(string(step), done, total)
 	})
 	r.progress.pause()
-	var stage *subject.StageError
-	if errors.As(err, &stage) && stage.Stage == subject.StageLoad && c.Method.Compress != nil && r.p.Env.Cached(c) {
-		stage.Err = fmt.Errorf("%w; the cached model is damaged: remove its folder, and the next run makes it anew", stage.Err)
-	}
 	if err != nil {
 		return nil, r.fail(ctx, i, "", err)
 	}

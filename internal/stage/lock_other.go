@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // tryLock takes a lock by making a file, on systems without flock. A process
@@ -20,3 +21,19 @@ func tryLock(path string) (unlock func() error, ok bool, err error) {
 	}
 	return func() error { return errors.Join(f.Close(), os.Remove(path)) }, true, nil
 }
+
+// holdUse opens the marker of an entry, so that its time can be set. Uses
+// cannot be told here.
+func holdUse(entry string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(entry, usedFile), os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil // whoever opens the entry finds out what is there
+	}
+	return f, nil
+}
+
+// unused is never sure on systems without flock: nothing is deleted there.
+func unused(string) (release func() error, ok bool, err error) { return nil, false, nil }
+
+// isAt cannot be asked: a lock is a file of its holder's.
+func isAt(*os.File, string) bool { return true }

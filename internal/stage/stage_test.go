@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // child asks for one entry. Mode "hang" says so on stdout and never returns
 // from building; mode "count" appends a line to a file for each build.
 func child(dir, mode string) int {
-	_, _, err := Cache{Dir: dir}.Do(context.Background(), "test", "shared", func(tmp string) error {
+	_, _, err := do(Cache{Dir: dir}, context.Background(), "shared", func(tmp string) error {
 		if mode == "hang" {
 			if err := os.WriteFile(filepath.Join(tmp, "half"), nil, 0o644); err != nil {
 				return err
@@ -49,6 +49,15 @@ func child(dir, mode string) int {
 		return 1
 	}
 	return 0
+}
+
+// do asks for an entry and says at once that it is no longer in use.
+func do(c Cache, ctx context.Context, key any, build func(tmp string) error) (dir string, hit bool, err error) {
+	e, err := c.Do(ctx, Request{Stage: "test", Key: key, Build: build})
+	if err != nil {
+		return "", false, err
+	}
+	return e.Dir, e.Hit, e.Close()
 }
 
 func childCommand(dir, mode string) *exec.Cmd {
@@ -91,11 +100,11 @@ func TestDo(t *testing.T) {
 	if _, ok := c.Lookup("test", 1); ok {
 		t.Error("an empty cache has an entry")
 	}
-	dir, hit, err := c.Do(ctx, "test", 1, put("one"))
+	dir, hit, err := do(c, ctx, 1, put("one"))
 	if err != nil || hit || read(t, dir) != "one" {
 		t.Fatalf("%s, %v, %v", dir, hit, err)
 	}
-	again, hit, err := c.Do(ctx, "test", 1.0, fail)
+	again, hit, err := do(c, ctx, 1.0, fail)
 	if err != nil || !hit || again != dir {
 		t.Errorf("%s, %v, %v, want %s", again, hit, err, dir)
 	}
@@ -109,7 +118,7 @@ func TestDo(t *testing.T) {
 	if filepath.Base(filepath.Dir(dir)) != hash {
 		t.Errorf("%s is not below %s", dir, hash)
 	}
-	other, hit, err := c.Do(ctx, "test", 2, put("two"))
+	other, hit, err := do(c, ctx, 2, put("two"))
 	if err != nil || hit || read(t, other) != "two" || read(t, dir) != "one" {
 		t.Errorf("%s, %v, %v", other, hit, err)
 	}
@@ -121,7 +130,7 @@ func TestDo(t *testing.T) {
 func TestBuildFails(t *testing.T) {
 	c := Cache{Dir: t.TempDir()}
 	cause := errors.New("out of luck")
-	_, _, err := c.Do(context.Background(), "test", 1, func(tmp string) error {
+	_, _, err := do(c, context.Background(), 1, func(tmp string) error {
 		return errors.Join(put("x")(tmp), cause)
 	})
 	if !errors.Is(err, cause) || !strings.HasPrefix(err.Error(), "stage test: ") {
@@ -133,12 +142,12 @@ func TestBuildFails(t *testing.T) {
 				t.Error("a panic was swallowed")
 			}
 		}()
-		_, _, _ = c.Do(context.Background(), "test", 1, func(string) error { panic("bug") })
+		_, _, _ = do(c, context.Background(), 1, func(string) error { panic("bug") })
 	}()
 	if l := leftovers(t, c); len(l) != 0 {
 		t.Errorf("left behind: %v", l)
 	}
-	if _, hit, err := c.Do(context.Background(), "test", 1, put("y")); hit || err != nil {
+	if _, hit, err := do(c, context.Background(), 1, put("y")); hit || err != nil {
 		t.Errorf("after failures: %v, %v", hit, err)
 	}
 }
@@ -151,7 +160,7 @@ func TestDamagedEntries(t *testing.T) {
 	} {
 		var warnings []error
 		c := Cache{Dir: t.TempDir(), Warn: func(err error) { warnings = append(warnings, err) }}
-		dir, _, err := c.Do(context.Background(), "test", 1, put("old"))
+		dir, _, err := do(c, context.Background(), 1, put("old"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +170,7 @@ func TestDamagedEntries(t *testing.T) {
 		if _, ok := c.Lookup("test", 1); ok {
 			t.Errorf("%s: Lookup found it", name)
 		}
-		dir, hit, err := c.Do(context.Background(), "test", 1, put("new"))
+		dir, hit, err := do(c, context.Background(), 1, put("new"))
 		if err != nil || hit || read(t, dir) != "new" {
 			t.Errorf("%s: %v, %v", name, hit, err)
 		}
@@ -178,7 +187,7 @@ func TestTwoGoroutines(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			_, hit, err := c.Do(context.Background(), "test", "k", func(tmp string) error {
+			_, hit, err := do(c, context.Background(), "k", func(tmp string) error {
 				builds.Add(1)
 				time.Sleep(10 * time.Millisecond)
 				return put("v")(tmp)
@@ -235,11 +244,11 @@ func TestKilled(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()
-	if _, _, err := c.Do(ctx, "test", "shared", fail); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), ".lock") {
+	if _, _, err := do(c, ctx, "shared", fail); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), ".lock") {
 		t.Errorf("waiting: %v", err)
 	}
 	// Another entry is made meanwhile, without touching the living one's work.
-	if _, _, err := c.Do(context.Background(), "test", "other", put("o")); err != nil {
+	if _, _, err := do(c, context.Background(), "other", put("o")); err != nil {
 		t.Error(err)
 	}
 	if l := leftovers(t, c); len(l) != 1 {
@@ -249,13 +258,13 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait() // killed
-	if _, _, err := c.Do(context.Background(), "test", "third", put("t")); err != nil {
+	if _, _, err := do(c, context.Background(), "third", put("t")); err != nil {
 		t.Error(err)
 	}
 	if l := leftovers(t, c); len(l) != 0 {
 		t.Errorf("the dead process's work is still there: %v", l)
 	}
-	dir, hit, err := c.Do(context.Background(), "test", "shared", put("s"))
+	dir, hit, err := do(c, context.Background(), "shared", put("s"))
 	if err != nil || hit || read(t, dir) != "s" {
 		t.Errorf("%v, %v", hit, err)
 	}
@@ -268,12 +277,12 @@ func TestUnwritable(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := (Cache{Dir: file}).Do(context.Background(), "test", 1, fail); err == nil ||
+	if _, _, err := do(Cache{Dir: file}, context.Background(), 1, fail); err == nil ||
 		!strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "cannot be written") {
 		t.Errorf("%v, want the path", err)
 	}
 	c := Cache{Dir: t.TempDir()}
-	dir, _, err := c.Do(context.Background(), "test", 1, put("x"))
+	dir, _, err := do(c, context.Background(), 1, put("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,13 +291,13 @@ func TestUnwritable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.Chmod(root, 0o755) }()
-	if got, hit, err := c.Do(context.Background(), "test", 1, fail); err != nil || !hit || got != dir {
+	if got, hit, err := do(c, context.Background(), 1, fail); err != nil || !hit || got != dir {
 		t.Errorf("a hit in a read-only cache: %v, %v", hit, err)
 	}
 	if os.Geteuid() == 0 {
 		t.Skip("root may write anywhere")
 	}
-	if _, _, err := c.Do(context.Background(), "test", 2, fail); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), root) {
+	if _, _, err := do(c, context.Background(), 2, fail); !errors.Is(err, os.ErrPermission) || !strings.Contains(err.Error(), root) {
 		t.Errorf("%v, want the path", err)
 	}
 }

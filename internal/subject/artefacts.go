@@ -25,6 +25,33 @@ func (e *Env) dense() (*artefact.Artefact, error) {
 	return artefact.OpenDense(head, e.Model.Tensors)
 }
 
+// ArtefactBytes estimates what a case's artefact takes in the cache.
+func (e *Env) ArtefactBytes(c *Case) int64 {
+	if c.Method.Compress == nil {
+		return 0
+	}
+	cfg := e.Model.Config
+	var n int64
+	for _, t := range cfg.Tensors() {
+		if ten, ok := e.Model.Tensors.Tensor(t.Name); ok {
+			n += int64(len(ten.Data))
+		}
+	}
+	for layer := range cfg.Layers {
+		for _, s := range cfg.Linears(layer) {
+			if c.Covers(s.Name) {
+				if ten, ok := e.Model.Tensors.Tensor(s.Name); ok {
+					n += c.StoredBytes(s) - int64(len(ten.Data))
+				}
+			}
+		}
+	}
+	for _, b := range e.Model.Small {
+		n += int64(len(b))
+	}
+	return n
+}
+
 // A LedgerEntry is what the tensors of one class store.
 type LedgerEntry struct {
 	Class       string // linear, embedding, head, norm

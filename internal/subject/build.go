@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/engine"
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
+	"github.com/sketchbench/sketchbench/internal/stage"
 )
 
 // Key returns the preimage of a case's artefact hash: everything that decides
@@ -64,27 +66,83 @@ func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, e
 		s.Seconds[StageLoad] = time.Since(start)
 		return s, nil
 	}
-	dir, hit, err := e.Cache.Do(ctx, "artefacts", e.Key(c), func(tmp string) error {
-		return e.build(ctx, s, tmp, progress)
-	})
-	s.Hit = hit
-	if err != nil {
-		var stage *StageError
-		switch {
-		case errors.As(err, &stage):
-			return nil, stage // without the cache's own prefix
-		case ctx.Err() == nil:
-			return nil, &StageError{StageCompress, err}
-		}
+	if err := e.openCached(ctx, s, progress); err != nil {
 		return nil, err
 	}
-	start = time.Now()
-	if s.Artefact, err = e.openArtefact(dir, hit); err != nil {
-		return nil, &StageError{StageLoad, err}
-	}
-	s.dir = dir
-	s.Seconds[StageLoad] = time.Since(start)
 	return s, nil
+}
+
+// ArtefactRequest asks the cache for a case's artefact; it does not say how to
+// make it.
+func (e *Env) ArtefactRequest(c *Case) stage.Request {
+	return stage.Request{Stage: "artefacts", Key: e.Key(c), About: e.Model.about(), Bytes: e.ArtefactBytes(c)}
+}
+
+// openCached opens the artefact of the cache, which is made if it is not there
+// or damaged.
+func (e *Env) openCached(ctx context.Context, s *Subject, progress Progress) error {
+	var start time.Time
+	request := e.ArtefactRequest(s.Case)
+	request.Build = func(tmp string) error { return e.build(ctx, s, tmp, progress) }
+	request.Check = func(dir string) (err error) {
+		start = time.Now()
+		if err := e.checkOnce(ctx, dir); err != nil {
+			return err
+		}
+		s.Artefact, err = artefact.Open(dir)
+		return err
+	}
+	entry, err := e.Cache.Do(ctx, request)
+	if err != nil {
+		return openingError(ctx, err)
+	}
+	s.entry, s.dir, s.Hit = entry, entry.Dir, entry.Hit
+	if !entry.Hit {
+		start = time.Now()
+		if s.Artefact, err = artefact.Open(entry.Dir); err != nil {
+			return &StageError{StageLoad, errors.Join(err, entry.Close())}
+		}
+		e.checked(entry.Dir)
+	}
+	s.Seconds[StageLoad] = time.Since(start)
+	return nil
+}
+
+// openingError says in which step the cache failed.
+func openingError(ctx context.Context, err error) error {
+	var step *StageError
+	var damaged *stage.DamagedError
+	switch {
+	case errors.As(err, &step):
+		return step // without the cache's own prefix
+	case ctx.Err() != nil:
+		return err
+	case errors.As(err, &damaged):
+		return &StageError{StageLoad, damaged}
+	}
+	return &StageError{StageCompress, err}
+}
+
+// checkOnce reads the files of an entry that an earlier process made, once in
+// this one, and compares them with their hashes, so that damaged weights are
+// not measured.
+func (e *Env) checkOnce(ctx context.Context, dir string) error {
+	if e.verified[dir] {
+		return nil
+	}
+	if _, err := stage.Verify(ctx, filepath.Dir(dir), func(int64, int64) {}); err != nil {
+		return err
+	}
+	e.checked(dir)
+	return nil
+}
+
+// checked notes that an entry is sound.
+func (e *Env) checked(dir string) {
+	if e.verified == nil {
+		e.verified = map[string]bool{}
+	}
+	e.verified[dir] = true
 }
 
 // lean keeps garbage below a fifth of what is in use until the returned
@@ -264,24 +322,4 @@ func (b *builder) untouched(name string) error {
 		return fmt.Errorf("tensor %s: missing", name)
 	}
 	return b.out.AddTensor(t)
-}
-
-// openArtefact opens a folder of the cache. Files that an earlier process
-// wrote are read through once in this one and compared with the manifest, so
-// that damaged weights are not measured.
-func (e *Env) openArtefact(dir string, old bool) (*artefact.Artefact, error) {
-	a, err := artefact.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	if old && !e.verified[dir] {
-		if err := a.VerifyFiles(); err != nil {
-			return nil, errors.Join(err, a.Close())
-		}
-	}
-	if e.verified == nil {
-		e.verified = map[string]bool{}
-	}
-	e.verified[dir] = true
-	return a, nil
 }

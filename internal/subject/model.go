@@ -192,6 +192,15 @@ func (m *Model) sourcesHash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// about tells the files behind sourcesHash, for keys of the cache.
+func (m *Model) about() map[string]any {
+	files := map[string]any{}
+	for _, f := range m.Sources {
+		files[f.Name] = f.SHA256
+	}
+	return map[string]any{"base": files}
+}
+
 // Weights returns the uncompressed tensors.
 func (m *Model) Weights() engine.Weights { return engine.FromCheckpoint(m.Tensors) }
 

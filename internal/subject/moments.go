@@ -12,6 +12,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/internal/safetensors"
+	"github.com/sketchbench/sketchbench/internal/stage"
 )
 
 // Hessian returns H = 2/T·XᵀX of the uncompressed model's inputs to a linear
@@ -58,13 +59,20 @@ func (e *Env) MomentsKey(c Calibration) map[string]any {
 	}
 }
 
-// moments returns the folder with all second moments. It is looked up once:
-// every matrix of every case asks for it.
+// MomentsRequest asks the cache for a model's second moments; it does not say
+// how to make them.
+func (e *Env) MomentsRequest(c Calibration) stage.Request {
+	return stage.Request{Stage: "moments", Key: e.MomentsKey(c), About: e.Model.about(), Bytes: e.Model.MomentsBytes()}
+}
+
+// moments returns the folder with all second moments. It is looked up once, and
+// in use until the Env is closed: every matrix of every case asks for it.
 func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
-	if dir, ok := e.momentsDirs[c]; ok {
-		return dir, nil
+	if entry, ok := e.momentsEntries[c]; ok {
+		return entry.Dir, nil
 	}
-	dir, _, err := e.Cache.Do(ctx, "moments", e.MomentsKey(c), func(tmp string) error {
+	request := e.MomentsRequest(c)
+	request.Build = func(tmp string) error {
 		defer lean()()
 		windows, err := c.Windows(e.Model)
 		if err != nil {
@@ -74,15 +82,18 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 		return calib.Walk(ctx, e.Device, e.Model.Config, e.Model.Weights(), windows, opts, func(g calib.Group) (map[string]packed.Weight, error) {
 			return nil, writeMoments(filepath.Join(tmp, momentsFile(g.Layer, g.Input)), len(g.MeanSquare), g.H)
 		})
-	})
+	}
+	request.Check = func(dir string) error { return e.checkOnce(ctx, dir) }
+	entry, err := e.Cache.Do(ctx, request)
 	if err != nil {
 		return "", err
 	}
-	if e.momentsDirs == nil {
-		e.momentsDirs = map[Calibration]string{}
+	e.checked(entry.Dir)
+	if e.momentsEntries == nil {
+		e.momentsEntries = map[Calibration]*stage.Entry{}
 	}
-	e.momentsDirs[c] = dir
-	return dir, nil
+	e.momentsEntries[c] = entry
+	return entry.Dir, nil
 }
 
 // momentsTensor is the name of H in its file.

@@ -5,6 +5,7 @@ package subject
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,10 +27,23 @@ type Env struct {
 	// arguments and returns its standard output.
 	Child func(ctx context.Context, args ...string) ([]byte, error)
 
-	windows     map[string]*Windows
-	verified    map[string]bool // folders whose files have been compared with their hashes
-	momentsDirs map[Calibration]string
-	base        baseStates
+	windows        map[string]*Windows
+	verified       map[string]bool // folders whose files have been compared with their hashes
+	momentsEntries map[Calibration]*stage.Entry
+	base           baseStates
+}
+
+// Close releases the model, the device and what is in use of the cache.
+func (e *Env) Close() error {
+	var errs []error
+	for _, entry := range e.momentsEntries {
+		errs = append(errs, entry.Close())
+	}
+	e.momentsEntries = nil
+	if e.Model != nil {
+		errs = append(errs, e.Model.Close())
+	}
+	return errors.Join(append(errs, e.Device.Close())...)
 }
 
 // OpenDevice opens a device by name: auto and cpu are the processor. The
@@ -79,7 +93,8 @@ type Subject struct {
 	Hit      bool // the artefact was in the cache
 	Seconds  map[Stage]time.Duration
 
-	dir    string // of the artefact, "" for the uncompressed model
+	dir    string       // of the artefact, "" for the uncompressed model
+	entry  *stage.Entry // of the cache, nil for the uncompressed model
 	engine *engine.Engine
 	base   *engine.Engine
 }
@@ -130,5 +145,5 @@ func (s *Subject) Close() error {
 	if s.dir == "" {
 		return nil
 	}
-	return s.Artefact.Close()
+	return errors.Join(s.Artefact.Close(), s.entry.Close())
 }
