@@ -67,6 +67,16 @@ func ReadEnvironment(root fs.FS) Environment {
 	}
 }
 
+// LastCache returns the bytes of the last cache before memory; 0 = unknown.
+func (h Hardware) LastCache() int64 {
+	for _, n := range []int{h.L3, h.L2, h.L1D} {
+		if n > 0 {
+			return int64(n)
+		}
+	}
+	return 0
+}
+
 // Identity returns 12 hex digits that are equal for machines of the same
 // hardware. Memory counts in whole GiB, since the kernel's own share varies.
 func (h Hardware) Identity() string {

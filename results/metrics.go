@@ -35,6 +35,12 @@ package results
 //	            peak_anon       B     –             –                 child process –
 //	            vmhwm           B     –             –                 child process –
 //
+//	kernelspeed kernel_time     s     b1 and more   calls of a sample sample        block
+//	            kernel_bytes    B     same          –                 –             –
+//	            kernel_flops    FLOP  same          –                 –             –
+//	            read_peak       B/s   see below     –                 pass          block
+//	            fma_peak        FLOP/s –            –                 pass          block
+//
 // approx: one line per metric and linear layer, for all linear layers of the
 // model; one that the method left alone has error 0, so that all methods
 // share the denominators. Squared norms are stored, so that the whole is
@@ -67,6 +73,14 @@ package results
 // not per weight; a matrix left alone at those of its stored type). part_bytes
 // splits stored_bytes by what the bytes are for, item tensor class/part class,
 // and sums to it; a part that a class lacks has no line.
+//
+// kernelspeed: the item of a product is OUTxIN,bBATCH,CACHE, such as
+// 4096x14336,b1,cold. A sample is the mean of as many calls as its weight says.
+// kernel_bytes (packed matrix, X and Y) and kernel_flops are declared, once an
+// item. The limits of the machine are sampled between products: read_peak with
+// item cold is that of memory, with item OUTxIN,hot that of reading as many
+// bytes as the matrix has again and again. These lines have no artefact: the
+// weights are drawn.
 // The nominal bits that a user asked for stand in the case line.
 
 // Direction says which way a metric improves.
@@ -159,6 +173,12 @@ func Metrics() []Metric {
 		{"peak_anon", "memory", "B", Lower, Exact, Unpaired, "largest sampled anonymous resident size (RssAnon) of a child process that opens and runs the artefact", false},
 		{"vmhwm", "memory", "B", Lower, Exact, Unpaired, "largest resident size (VmHWM) of the same child process, file-backed pages included", false},
 		{"bits_stored", "memory", "bit", Lower, Exact, ByItem, "8 · Σ stored_bytes / Σ weights over the classes in question", true},
+		{"kernel_time", "kernelspeed", "s", Lower, Timing, ByBlock, "mean time of a call of Y = X·Ŵᵀ, from the call to the end of the device's work", false},
+		{"kernel_bytes", "kernelspeed", "B", Lower, Exact, ByItem, "bytes of the packed matrix, of X and of Y", false},
+		{"kernel_flops", "kernelspeed", "FLOP", Target, Exact, ByItem, "2·batch·out·in; of a low-rank matrix 2·batch·rank·(out+in)", false},
+		{"read_peak", "kernelspeed", "B/s", Higher, Timing, ByBlock, "bytes of a pass of loads and additions on all threads over its time", false},
+		{"fma_peak", "kernelspeed", "FLOP/s", Higher, Timing, ByBlock, "2 · multiply-adds in independent registers on all threads over their time", false},
+
 		{"model_bytes", "memory", "B", Lower, Exact, ByItem, "Σ stored_bytes over all classes", true},
 	}
 }

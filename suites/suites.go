@@ -18,6 +18,9 @@ type Suite struct {
 	Name string
 	// Timing suites run after all others, in randomised complete blocks.
 	Timing bool
+	// Draws says that the suite draws its own weights: it needs no model, and
+	// what it measures is of no artefact.
+	Draws bool
 	// New returns a pointer to the default options.
 	New func() any
 	// Prepare checks options against the scenario and the model, opens what
@@ -70,6 +73,7 @@ type Context struct {
 	// Calibrations are the texts that methods may look at; the first one gives
 	// the second moments of the H-weighted error.
 	Calibrations []*subject.Calibration
+	Cases        []*subject.Case // before flags select from them
 	// Scored is the text that perplexity scores; suites that want held-out
 	// text and name none take it.
 	Scored *Scored
@@ -98,6 +102,18 @@ type Cost struct {
 	BaseTokens int     // run through the uncompressed model
 	Steps      int     // decoding steps at batch 1
 	Seconds    float64 // beyond these
+	// Products are those of single matrices.
+	Products []Product
+	Bytes    int64 // that a suite that draws its weights holds in memory
+}
+
+// A Product is a matrix of so many weights times a batch of vectors, several
+// times over; each time takes one call or more, and at least so many seconds.
+type Product struct {
+	Weights float64
+	Batch   int
+	Times   int
+	Least   float64
 }
 
 // Out receives what a suite measures.
@@ -127,7 +143,7 @@ func (o Out) emit(lines ...results.Record) error {
 
 // All lists every suite. To add one, add a line.
 func All() []Suite {
-	return []Suite{approxSuite, perplexitySuite, divergenceSuite, latencySuite, memorySuite}
+	return []Suite{approxSuite, perplexitySuite, divergenceSuite, latencySuite, memorySuite, kernelspeedSuite}
 }
 
 // Lookup returns the suite of that name.

@@ -20,6 +20,12 @@ var masks = []struct {
 	{regexp.MustCompile(`\.tmp-\S+-\d+`), ".tmp-NAME"},
 	{regexp.MustCompile(`tmp-write-\d+`), "tmp-write-N"},
 	{regexp.MustCompile(`(corrupt-[0-9a-f]{64})-\d+`), "$1-N"},
+	// What products take in memory follows from the last cache.
+	{regexp.MustCompile(`(–\s+0)\s+\d+ MiB`), "$1 MEMORY"},
+	// Limits of the machine, and how well its products are known.
+	{regexp.MustCompile(`\d+ calls or more each`), "N calls or more each"},
+	{regexp.MustCompile(`read peak of memory .* FLOP/B`), "LIMITS"},
+	{regexp.MustCompile(`(?m)^warning: kernelspeed: \d+ of \d+ times are known less well.*\n\n?`), ""},
 	// The last digits of a sum depend on the kernels.
 	{regexp.MustCompile(`pivot \d+ is \S+,`), "pivot N is X,"},
 	// The machine and the build.
@@ -61,7 +67,7 @@ func normalise(dir, s string) string {
 var planRow = regexp.MustCompile(`^([0-9a-f]{12}  .*?) +\d+$`)
 
 // timeUnit is the unit of a column of times, which depends on the times.
-var timeUnit = regexp.MustCompile(`\b(s|ms|µs|ns)\b`)
+var timeUnit = regexp.MustCompile(`µs\b|\b(s|ms|ns)\b`)
 
 // tableRow trims the cells of a row. The first row of a table is its head and
 // says which columns are masked in the others. What sketchtune gives is masked
@@ -76,7 +82,8 @@ func tableRow(line, sep string, masked []bool) (string, []bool) {
 		cells[i] = c
 		if head {
 			timing := strings.HasPrefix(c, "TTFT") || strings.HasPrefix(c, "ratio [") || strings.HasPrefix(c, "ratio at") || strings.Contains(c, "/token") || c == "peak bytes"
-			masked = append(masked, timing)
+			product := strings.HasPrefix(c, "time (") || strings.Contains(c, "peak") || strings.HasSuffix(c, "OP/s") || c == "GB/s" || c == "bound by" || strings.HasPrefix(c, "speed-up")
+			masked = append(masked, timing || product)
 			cells[i] = timeUnit.ReplaceAllString(c, "UNIT")
 		} else if i < len(masked) && (masked[i] || fragile && i > 4) && c != "" && !strings.HasPrefix(c, "—") {
 			cells[i] = "MEASURED"

@@ -102,7 +102,11 @@ func (x *expander) checkEntry(m scenarios.Method, method *subject.Method) bool {
 			sound = false
 		}
 	}
-	if method.Moments != subject.NoMoments && len(x.calibration) == 0 {
+	if x.none() && len(m.Only)+len(m.Except)+len(m.Overrides) > 0 {
+		x.faults.Add(m.Pos, "%s: only, except and overrides choose tensors of a model, and there is none (model: %s): remove them", m.Path, subject.NoModel)
+		sound = false
+	}
+	if method.Moments != subject.NoMoments && len(x.calibration) == 0 && !x.none() {
 		x.faults.Add(m.Pos, "%s: %s looks at calibration text: add calibration: {corpus: …, sequences: 128, length: 2048}", m.Path, m.Name)
 		sound = false
 	}
@@ -154,7 +158,7 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 		targets = targetsOf(v, all, self)
 	}
 	calibrations := []*subject.Calibration{nil}
-	if v.method.Moments != subject.NoMoments {
+	if v.method.Moments != subject.NoMoments && len(x.calibration) > 0 {
 		calibrations = x.calibration
 	}
 	seeds := v.entry.Seeds
@@ -222,6 +226,9 @@ func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget b
 		return
 	}
 	x.identify(c)
+	if x.p.Env.Model.None() {
+		return // suites check the shapes that they draw
+	}
 	for _, err := range c.CheckModel(x.p.Env.Model.Config) {
 		name, _ := startField(err)
 		switch {

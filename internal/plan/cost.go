@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/model"
@@ -28,6 +29,9 @@ func (p *Plan) Steps() []Step {
 		open := 10 * time.Millisecond
 		if !cached {
 			open = m.compress(c)
+		}
+		if !p.opens() {
+			open = 0
 		}
 		steps = append(steps, Step{Case: i, Guess: open, Cached: cached})
 		for _, s := range p.Suites {
@@ -69,6 +73,11 @@ func (p *Plan) cost(s Suite) suites.Cost {
 		}
 	}
 	return s.Cost(p.Context, s.Options)
+}
+
+// opens reports whether any suite wants the cases' models.
+func (p *Plan) opens() bool {
+	return slices.ContainsFunc(p.Suites, func(s Suite) bool { return !s.Draws })
 }
 
 // wantsMoments reports whether a suite measures the H-weighted error, for which
@@ -173,6 +182,13 @@ func (m machine) suite(c *subject.Case, cost suites.Cost) time.Duration {
 	if c.Method.Moments == subject.MeanSquares {
 		perStep = m.linears / hashedWeights
 		s += float64(cost.Tokens) / 512 * m.linears / hashedWeights
+	}
+	for _, p := range cost.Products {
+		once := 2*p.Weights*float64(p.Batch)/m.flops + p.Weights/decodeWeights
+		if c.Method.Moments == subject.MeanSquares {
+			once += p.Weights / hashedWeights
+		}
+		s += float64(p.Times) * max(once, p.Least)
 	}
 	return seconds(s + float64(cost.Steps)*perStep)
 }

@@ -15,11 +15,13 @@ func (p *Plan) Lock() []byte {
 	line("# Written by sketchbench plan --lock. A run beside this file refuses other inputs.")
 	line("scenario: %s", p.Scenario.Name)
 	line("model: %q", p.Env.Model.Name)
-	line("files:")
-	for _, f := range p.Env.Model.Sources {
-		line("  - {name: %q, bytes: %d, sha256: %s}", f.Name, f.Bytes, f.SHA256)
+	if !p.Env.Model.None() {
+		line("files:")
+		for _, f := range p.Env.Model.Sources {
+			line("  - {name: %q, bytes: %d, sha256: %s}", f.Name, f.Bytes, f.SHA256)
+		}
+		line("tokenizer_sha256: %s", p.Env.Model.Tokenizer.Hash())
 	}
-	line("tokenizer_sha256: %s", p.Env.Model.Tokenizer.Hash())
 	line("suites:")
 	for _, s := range p.allSuites {
 		if s.Recipe.Tokens != "" { // without a text, the scenario file says it all

@@ -15,10 +15,20 @@ const longContext = 8192
 // that suites compare with, one layer in float32, the KV cache, and for a case
 // or a suite that looks at second moments three matrices of the widest input
 // and the calibration's hidden states, all float32. It errs to the high side:
-// weights that are mapped from a file count in full.
+// weights that are mapped from a file count in full. A suite that draws its own
+// weights needs none of these, but what it says itself.
 func (p *Plan) MemoryBytes(i int) int64 {
 	if p.Env.Model == nil {
 		return spare
+	}
+	var drawn int64
+	for _, s := range p.Suites {
+		if s.Draws {
+			drawn = max(drawn, spare+s.Cost(p.Context, s.Options).Bytes)
+		}
+	}
+	if p.Env.Model.None() {
+		return drawn
 	}
 	c, cfg := p.Cases[i], p.Env.Model.Config
 	var base, layer, widest int64
@@ -45,5 +55,5 @@ func (p *Plan) MemoryBytes(i int) int64 {
 	if moments != nil {
 		n += 3*4*widest*widest + 4*int64(moments.Sequences)*int64(moments.Length)*int64(cfg.HiddenSize)
 	}
-	return n
+	return max(n, drawn)
 }

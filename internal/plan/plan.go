@@ -163,8 +163,15 @@ func (x *expander) openModel() {
 	x.p.Env.Model = m
 }
 
+// none reports whether the scenario says that it has no model.
+func (x *expander) none() bool { return x.p.Env.Model != nil && x.p.Env.Model.None() }
+
 // addCalibration checks a calibration and that its text is long enough.
 func (x *expander) addCalibration(c scenarios.Calibration) {
+	if x.none() {
+		x.faults.Add(c.Pos, "calibration: there is no model (model: %s) to run a text through: remove calibration", subject.NoModel)
+		return
+	}
 	ref := subject.CorpusRef{Name: c.Corpus.Name, Join: c.Corpus.Join}
 	if c.Corpus.File != "" {
 		ref.File = c.Corpus.Resolve(x.s.Dir)

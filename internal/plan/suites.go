@@ -14,7 +14,7 @@ import (
 // suites decodes and prepares the suites. The one that scores text comes
 // first, since others may take its text.
 func (x *expander) suites(only []string) {
-	x.p.Context = &suites.Context{Env: x.p.Env, Dir: x.s.Dir, Calibrations: x.calibration}
+	x.p.Context = &suites.Context{Env: x.p.Env, Dir: x.s.Dir, Calibrations: x.calibration, Cases: x.p.Cases}
 	if x.p.Env.Model == nil {
 		m, err := standIn()
 		if err != nil {
@@ -66,6 +66,10 @@ func (x *expander) decodeSuite(ss scenarios.Suite) *suiteEntry {
 		}
 		return e
 	}
+	if x.none() && !e.suite.Draws {
+		x.faults.Add(ss.Pos, "%s: %s measures a model, and there is none (model: %s); without one only %s can run", ss.Path, ss.Name, subject.NoModel, strings.Join(drawing(), ", "))
+		return e
+	}
 	f := &scenarios.Faults{}
 	e.options = e.suite.New()
 	scenarios.Decode(ss.Params, ss.Path, e.options, f)
@@ -112,6 +116,17 @@ func (x *expander) addSuite(e *suiteEntry, only []string, seen map[string]bool) 
 	if len(only) == 0 || slices.Contains(only, e.suite.Name) {
 		x.p.Suites = append(x.p.Suites, ps)
 	}
+}
+
+// drawing lists the suites that need no model.
+func drawing() []string {
+	var names []string
+	for _, s := range suites.All() {
+		if s.Draws {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // standIn is a model with endless positions, with which suites are checked

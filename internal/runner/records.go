@@ -118,7 +118,7 @@ func (r *run) timingsDone(keys map[results.Cell]string) (map[string]bool, error)
 
 func (r *run) timingPending(i int) bool {
 	for _, s := range r.p.Suites {
-		if s.Timing && !r.done[r.cell(i, s)] {
+		if s.Timing && !s.Draws && !r.done[r.cell(i, s)] {
 			return true
 		}
 	}
@@ -142,6 +142,9 @@ func (r *run) record(i int, kind results.Kind) results.Record {
 // nominal is the mean of the bits aimed at over the covered matrices; of a
 // case that covers none, the width of the stored type of the linear layers.
 func (r *run) nominal(c *subject.Case) float64 {
+	if r.p.Env.Model.None() {
+		return drawnBits(c)
+	}
 	var bits, weights, left, leftBits float64
 	cfg := r.p.Env.Model.Config
 	for layer := range cfg.Layers {
@@ -160,6 +163,18 @@ func (r *run) nominal(c *subject.Case) float64 {
 		bits, weights = leftBits, left
 	}
 	return bits / weights
+}
+
+// drawnBits is what a case without a model aims at; 0, which is not told, for
+// one that matches the bytes of another, which differ from shape to shape.
+func drawnBits(c *subject.Case) float64 {
+	switch {
+	case c.Target != nil:
+		return 0
+	case c.Method.Compress == nil:
+		return 16 // drawn as bf16
+	}
+	return c.Method.Nominal(c.Options)
 }
 
 // fill completes a value or done line.

@@ -280,6 +280,27 @@ func (r *run) open(ctx context.Context, i int) (*subject.Subject, error) {
 	return s, r.write(rec)
 }
 
+// openDrawn makes a case ready for a suite that draws its own weights, and
+// writes its line.
+func (r *run) openDrawn(_ context.Context, i int) (*subject.Subject, error) {
+	s := &subject.Subject{Env: r.p.Env, Case: r.p.Cases[i]}
+	if r.opened[i] {
+		return s, nil
+	}
+	r.opened[i] = true
+	rec := r.record(i, results.KindCase)
+	rec.Hashes = map[string]string{"case": r.p.Cases[i].Hash}
+	return s, r.write(rec)
+}
+
+// artefactOf is how records name the artefact of a case, "" if it has none.
+func artefactOf(s *subject.Subject) string {
+	if s.Artefact == nil {
+		return ""
+	}
+	return s.Artefact.Hash()[:12]
+}
+
 // suite measures a case with one suite and returns the number of values.
 func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suite, block int, first bool) (int, error) {
 	r.progress.step(i, su.Name, block)
@@ -307,7 +328,7 @@ func (r *run) out(i int, s *subject.Subject, su plan.Suite, n *int) suites.Out {
 				return fmt.Errorf("%w: %s %s is %v", subject.ErrDiverged, rec.Metric, rec.Item, rec.Value)
 			}
 			r.fill(&rec, i, results.KindValue, su)
-			rec.Artefact = s.Artefact.Hash()[:12]
+			rec.Artefact = artefactOf(s)
 			*n++
 			return r.write(rec)
 		},
@@ -332,7 +353,7 @@ func (r *run) doubt(c results.Cell, text string) {
 func (r *run) doneLine(i int, s *subject.Subject, su plan.Suite, values int) results.Record {
 	rec := results.Record{}
 	r.fill(&rec, i, results.KindDone, su)
-	rec.Artefact = s.Artefact.Hash()[:12]
+	rec.Artefact = artefactOf(s)
 	rec.Key, rec.Values = r.key(i, su), values
 	rec.Message = strings.Join(r.doubts[rec.Cell()], "; ")
 	r.done[rec.Cell()] = true

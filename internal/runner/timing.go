@@ -48,7 +48,11 @@ func (r *run) timingSuite(ctx context.Context, su plan.Suite) error {
 		if r.failed[i] || r.done[r.cell(i, su)] {
 			continue
 		}
-		s, err := r.open(ctx, i)
+		open := r.open
+		if su.Draws {
+			open = r.openDrawn
+		}
+		s, err := open(ctx, i)
 		if err != nil {
 			return err
 		}

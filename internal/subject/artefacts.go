@@ -27,7 +27,7 @@ func (e *Env) dense() (*artefact.Artefact, error) {
 
 // ArtefactBytes estimates what a case's artefact takes in the cache.
 func (e *Env) ArtefactBytes(c *Case) int64 {
-	if c.Method.Compress == nil {
+	if c.Method.Compress == nil || e.Model.None() {
 		return 0
 	}
 	cfg := e.Model.Config

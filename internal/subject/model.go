@@ -45,10 +45,20 @@ var smallFiles = []string{"config.json", "generation_config.json", "tokenizer.js
 // A SourceFile is a file of a model: base name, bytes, SHA-256.
 type SourceFile = artefact.File
 
-// OpenModel opens demo or a folder in Hugging Face layout and reports every
-// fault at once: of config, tokenizer and tensors. Files of the folder are
+// NoModel is the name of no model at all: methods give formats, and suites
+// draw their own weights.
+const NoModel = "none"
+
+// None reports whether m is no model; its config has no layers.
+func (m *Model) None() bool { return m.Ref == NoModel }
+
+// OpenModel opens demo, a folder in Hugging Face layout, or none, and reports
+// every fault at once: of config, tokenizer and tensors. Files of the folder are
 // hashed, unless known has them with the same name and size.
 func OpenModel(ref, dir string, known ...SourceFile) (*Model, error) {
+	if ref == NoModel {
+		return &Model{Ref: ref, Name: ref}, nil
+	}
 	m, err := openUnhashed(ref, dir)
 	if err != nil {
 		return nil, err

@@ -21,12 +21,15 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 		windows[i] = row.perplexity(c["perplexity"])
 		row.latency(c["latency"], g.TTFT, g.ITL)
 		row.memory(c["memory"])
+		row.kernels(c["kernelspeed"], g.Kernels)
 	}
 	for i := range g.Rows {
 		g.Rows[i].Baseline = i == base
 		g.compareQuality(i, base, windows)
 		g.compareTimes(i, base, host)
+		g.compareKernels(i, base, host)
 	}
+	g.doubtKernels()
 	g.adjust()
 	if base >= 0 {
 		g.Baseline = g.Rows[base].Label

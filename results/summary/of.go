@@ -161,6 +161,7 @@ func (ix *indexed) group(p place, k int, sel selection) Group {
 	}
 	g.warnOfDoubts()
 	g.TTFT, g.ITL = items(shown, "ttft"), items(shown, "itl")
+	g.Kernels, g.Peaks = kernelItems(shown), peaksOf(shown)
 	g.fill(cells, baseRow, ix.hosts())
 	g.Varying = ix.varying(&g)
 	if base >= 0 && !rows[base].shown {
@@ -216,7 +217,7 @@ func (g *Group) warnOfDoubts() {
 
 // suites returns the suites of a place, those of quality first.
 func (ix *indexed) suites(p place) []string {
-	order := []string{"perplexity", "approx", "latency", "memory"}
+	order := []string{"perplexity", "approx", "latency", "memory", "kernelspeed"}
 	var s []string
 	for suite := range ix.recipes[p] {
 		s = append(s, suite)

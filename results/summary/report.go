@@ -24,6 +24,8 @@ type Group struct {
 	Cases           int              // of the scenario and model, those without a row included
 	Rows            []Row            // in order of first appearance
 	TTFT, ITL       []string         // items timed, such as "b1,ctx384", by number of tokens
+	Kernels         []KernelItem     // products timed, by shape, state of the cache and batch
+	Peaks           []Peak           // measured limits of the machine
 	Suites          map[string]bool  // that measured or failed in any row
 	Devices         []string         // of the values, in order of first appearance
 	Runs            []results.Record // run lines of the values
@@ -53,6 +55,8 @@ type Row struct {
 	TTFT, ITL []Timing
 
 	PeakAnon, VmHWM Estimate // bytes
+
+	Kernels []Kernel // one per product of the group, in its order
 
 	Failures []Failure
 	Device   string            // of the last value

@@ -57,10 +57,14 @@ func csvHead(tables []Table) (params, fields []string) {
 	return params, fields
 }
 
-// csvFields returns the names of the fields of a column; none for one of text.
+// csvFields returns the names of the fields of a column; none for the label,
+// which stands in front.
 func (c Column) csvFields() []string {
-	if c.Unit == "" {
+	switch {
+	case c.Key == "label":
 		return nil
+	case c.Unit == "":
+		return []string{c.Key}
 	}
 	name := c.field()
 	f := []string{name}
@@ -123,6 +127,9 @@ func (c Cell) csvValues(column Column) []string {
 			return ""
 		}
 		return strconv.FormatFloat(*v, 'g', -1, 64)
+	}
+	if column.Unit == "" {
+		return []string{c.Text}
 	}
 	v := []string{number(c.Value)}
 	if column.Interval {

@@ -62,7 +62,16 @@ func SortKeys(rep *summary.Report) []string {
 	var all []string
 	for _, g := range rep.Groups {
 		b := builder{g: g}
+		var columns []Column
 		for _, c := range b.columns() {
+			columns = append(columns, c.Column)
+		}
+		if len(g.Kernels) > 0 {
+			for _, c := range b.kernelColumns(0, 0) {
+				columns = append(columns, c.Column)
+			}
+		}
+		for _, c := range columns {
 			if !slices.Contains(all, c.Key) {
 				all = append(all, c.Key)
 			}

@@ -80,21 +80,22 @@ const Dash = "—"
 
 // Build lays out one table per group of the report: rows that may be compared, sorted by
 // order, whose keys are those of columns or of records; without one in order of first appearance.
+// For each shape and state of the cache whose products were timed there is a table besides.
 func Build(rep *summary.Report, order []keys.Order) []Table {
-	tables := make([]Table, len(rep.Groups))
-	for i, g := range rep.Groups {
-		tables[i] = build(g, rep.Filter, order)
+	var tables []Table
+	for _, g := range rep.Groups {
+		kernels := kernelTables(g, rep.Filter, order)
+		if len(kernels) == 0 || len(g.Suites) > 1 {
+			tables = append(tables, build(g, rep.Filter, order))
+		}
+		tables = append(tables, kernels...)
 	}
 	return tables
 }
 
 // build lays out one group.
 func build(g summary.Group, filter string, order []keys.Order) Table {
-	b := builder{g: g, filter: filter, t: Table{Scenario: g.Scenario, Model: g.Model, Group: groupName(g)}}
-	b.t.Title = g.Scenario + ", model " + g.Model
-	if b.t.Group != "" {
-		b.t.Title += " (" + b.t.Group + ")"
-	}
+	b := newBuilder(g, filter, groupName(g))
 	cols := b.columns()
 	b.sort(cols, order)
 	for _, c := range cols {
@@ -125,6 +126,16 @@ func groupName(g summary.Group) string {
 		parts = append(parts, fmt.Sprintf("recipes, part %d", g.Index+1))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// newBuilder starts a table of a group; words tell it apart from others.
+func newBuilder(g summary.Group, filter, words string) builder {
+	b := builder{g: g, filter: filter, t: Table{Scenario: g.Scenario, Model: g.Model, Group: words}}
+	b.t.Title = g.Scenario + ", model " + g.Model
+	if words != "" {
+		b.t.Title += " (" + words + ")"
+	}
+	return b
 }
 
 // column is a Column with what fills it.
