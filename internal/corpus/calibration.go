@@ -27,7 +27,10 @@ func Calibration(tok Encoder, text string, sequences, length int, seed uint64) (
 	if err != nil {
 		return nil, err
 	}
-	stream := tok.Encode(joined)
+	stream, err := tok.Encode(joined)
+	if err != nil {
+		return nil, fmt.Errorf("calibration: %w", err)
+	}
 	places := len(stream) - length + 1
 	if places < 1 {
 		return nil, fmt.Errorf("calibration: the text has %d tokens, want at least length %d", len(stream), length)

@@ -14,7 +14,7 @@ import (
 // An Encoder turns text into token ids; *tokenizer.Tokenizer is one.
 type Encoder interface {
 	// Encode returns ids without BOS.
-	Encode(text string) []int
+	Encode(text string) ([]int, error)
 	// BOS is the token that the tokenizer puts before a text, if it puts one.
 	BOS() (id int, ok bool)
 }

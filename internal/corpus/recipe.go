@@ -194,7 +194,11 @@ func (r Recipe) Cut(tok Encoder, text string) (Set, error) {
 	if hasBOS && r.Protocol != BOSEach {
 		stream = append(stream, bos)
 	}
-	stream = append(stream, tok.Encode(joined)...)
+	ids, err := tok.Encode(joined)
+	if err != nil {
+		return Set{}, fmt.Errorf("recipe %v: %w", r, err)
+	}
+	stream = append(stream, ids...)
 	available := len(stream) / r.step()
 	switch {
 	case available == 0:

@@ -12,13 +12,13 @@ type letters struct{ bos int }
 
 func (l letters) BOS() (int, bool) { return max(l.bos, 0), l.bos >= 0 }
 
-func (l letters) Encode(text string) (ids []int) {
+func (l letters) Encode(text string) (ids []int, err error) {
 	for _, r := range text {
 		if 'a' <= r && r <= 'z' {
 			ids = append(ids, int(r-'a')+1)
 		}
 	}
-	return ids
+	return ids, nil
 }
 
 func TestParseRecipe(t *testing.T) {
@@ -233,10 +233,10 @@ type counting struct{ n int }
 
 func (c counting) BOS() (int, bool) { return 0, false }
 
-func (c counting) Encode(string) []int {
+func (c counting) Encode(string) ([]int, error) {
 	ids := make([]int, c.n)
 	for i := range ids {
 		ids[i] = i
 	}
-	return ids
+	return ids, nil
 }

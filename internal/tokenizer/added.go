@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,43 +20,28 @@ type addedToken struct {
 
 // A matcher finds added tokens: leftmost first, the longest at one place.
 type matcher struct {
-	nodes  []trieNode
-	first  [256]bool // bytes that some token starts with
-	only   int       // the only such byte, or -1
-	tokens []addedToken
+	tokens []addedToken // by content, which is not empty, each once
+	first  [256]bool    // bytes that some token starts with
+	only   int          // the only such byte, or -1
 }
 
-// A trieNode is a prefix of some token; token is -1 or the one that ends here.
-type trieNode struct {
-	next  map[byte]int
-	token int
-}
-
-// newMatcher returns nil for no tokens.
+// newMatcher returns nil for no tokens. Of tokens with one content the last
+// counts.
 func newMatcher(tokens []addedToken) *matcher {
 	if len(tokens) == 0 {
 		return nil
 	}
-	m := &matcher{nodes: []trieNode{{token: -1}}, tokens: tokens, only: -1}
-	for i, t := range tokens {
-		at := 0
-		for _, b := range []byte(t.content) {
-			next, ok := m.nodes[at].next[b]
-			if !ok {
-				next = len(m.nodes)
-				m.nodes = append(m.nodes, trieNode{token: -1})
-				if m.nodes[at].next == nil {
-					m.nodes[at].next = make(map[byte]int)
-				}
-				m.nodes[at].next[b] = next
-			}
-			at = next
-		}
-		m.nodes[at].token = i
+	tokens = slices.Clone(tokens)
+	slices.Reverse(tokens)
+	byContent := func(a, b addedToken) int { return strings.Compare(a.content, b.content) }
+	slices.SortStableFunc(tokens, byContent)
+	tokens = slices.CompactFunc(tokens, func(a, b addedToken) bool { return a.content == b.content })
+	m := &matcher{tokens: tokens, only: -1}
+	for _, t := range tokens {
 		m.first[t.content[0]] = true
 	}
-	if len(m.nodes[0].next) == 1 {
-		m.only = int(tokens[0].content[0])
+	if first := tokens[0].content[0]; first == tokens[len(tokens)-1].content[0] {
+		m.only = int(first)
 	}
 	return m
 }
@@ -71,22 +58,33 @@ func (m *matcher) find(s string, from int) (begin, end, token int) {
 		} else if !m.first[s[i]] {
 			continue
 		}
-		at, token := 0, -1
-		for j := i; j < len(s); j++ {
-			next, ok := m.nodes[at].next[s[j]]
-			if !ok {
-				break
-			}
-			at = next
-			if k := m.nodes[at].token; k >= 0 {
-				token, end = k, j+1
-			}
-		}
-		if token >= 0 {
-			return i, end, token
+		if token := m.longest(s[i:]); token >= 0 {
+			return i, i + len(m.tokens[token].content), token
 		}
 	}
 	return len(s), len(s), -1
+}
+
+// longest returns the longest token that s starts with, or -1.
+func (m *matcher) longest(s string) int {
+	token, lo, hi := -1, 0, len(m.tokens)
+	for n := 0; n < len(s); n++ {
+		// The tokens from lo to hi are those that start with s[:n].
+		if len(m.tokens[lo].content) == n {
+			token = lo
+			lo++
+		}
+		within := m.tokens[lo:hi]
+		hi = lo + sort.Search(len(within), func(k int) bool { return within[k].content[n] > s[n] })
+		lo += sort.Search(len(within), func(k int) bool { return within[k].content[n] >= s[n] })
+		if lo == hi {
+			return token
+		}
+	}
+	if len(m.tokens[lo].content) == len(s) {
+		return lo
+	}
+	return token
 }
 
 // cut calls token for each added token in s and rest for each non-empty piece

@@ -8,14 +8,30 @@ import (
 	"strings"
 )
 
-// faults collects everything that is wrong with one file.
+// maxTold is the number of faults of a file that are told one by one.
+const maxTold = 100
+
+// faults collects what is wrong with one file.
 type faults struct {
 	file string
-	list []error
+	list []error // the first maxTold
+	more int     // how many there are besides
+}
+
+// all returns the faults, and as the last how many more there are.
+func (f *faults) all() []error {
+	if f.more == 0 {
+		return f.list
+	}
+	return append(f.list, fmt.Errorf("%s: %d more faults", f.file, f.more))
 }
 
 // add records a fault at a JSON path, or another place, of the file.
 func (f *faults) add(path, format string, args ...any) {
+	if len(f.list) == maxTold {
+		f.more++
+		return
+	}
 	message := fmt.Sprintf(format, args...)
 	if path != "" {
 		message = path + ": " + message
@@ -71,6 +87,19 @@ func (o object) at(name string) string {
 // null reports whether a member is absent or null.
 func (o object) null(name string) bool {
 	return isNull(o.members[name])
+}
+
+// maxNesting is how many lists may be around a part of the file. A Sequence in
+// a Sequence is rare, and each level is decoded anew.
+const maxNesting = 3
+
+// tooDeep reports, as a fault, a path with more lists around it.
+func (f *faults) tooDeep(path string) bool {
+	deep := strings.Count(path, "[") > maxNesting
+	if deep {
+		f.add(path, "a Sequence nested more than %d deep is not implemented", maxNesting)
+	}
+	return deep
 }
 
 func isNull(raw json.RawMessage) bool {

@@ -15,7 +15,7 @@ func loadJSON(b []byte, f *faults) (*Tokenizer, map[string]int32) {
 		return nil, nil
 	}
 	t := &Tokenizer{bos: -1, words: &words{}}
-	f.normalizer("normalizer", top.members["normalizer"], &t.normalize)
+	f.normalizer("normalizer", top.members["normalizer"], t)
 	byteLevel := f.preTokenizer("pre_tokenizer", top.members["pre_tokenizer"], &t.words.split)
 	t.words.byChar = !byteLevel
 	t.stripLead = f.decoder("decoder", top.members["decoder"], byteLevel)
@@ -33,24 +33,39 @@ func loadJSON(b []byte, f *faults) (*Tokenizer, map[string]int32) {
 	return t, ids
 }
 
-// normalizer appends the steps of a normalizer.
-func (f *faults) normalizer(path string, raw json.RawMessage, steps *[]func(string) string) {
-	if isNull(raw) {
+// Bounds of a normalizer, so that none can make a short text fill the memory.
+const (
+	maxGrowth = 64   // times that all replacements together may lengthen a text
+	maxPrefix = 64   // bytes that one step may put before a text
+	maxSteps  = 1024 // of one tokenizer
+)
+
+// normalizer appends the steps of a normalizer to those of t.
+func (f *faults) normalizer(path string, raw json.RawMessage, t *Tokenizer) {
+	if isNull(raw) || f.tooDeep(path) {
 		return
 	}
+	if len(t.normalize) == maxSteps {
+		f.add(path, "more than %d steps are not implemented", maxSteps)
+		return
+	}
+	step := func(s func(string) string) { t.normalize = append(t.normalize, s) }
 	switch k := kind(raw); k {
 	case "Sequence":
 		o, _ := f.object(path, raw, "type", "normalizers")
 		for i, r := range o.list("normalizers") {
-			f.normalizer(index(o.at("normalizers"), i), r, steps)
+			f.normalizer(index(o.at("normalizers"), i), r, t)
 		}
 	case "NFC":
 		f.object(path, raw, "type")
-		*steps = append(*steps, norm.NFC.String)
+		step(norm.NFC.String)
 	case "Prepend":
 		o, _ := f.object(path, raw, "type", "prepend")
 		prefix := o.text("prepend")
-		*steps = append(*steps, func(s string) string {
+		if len(prefix) > maxPrefix {
+			f.add(o.at("prepend"), "%d bytes, want at most %d", len(prefix), maxPrefix)
+		}
+		step(func(s string) string {
 			if s == "" {
 				return s
 			}
@@ -60,9 +75,14 @@ func (f *faults) normalizer(path string, raw json.RawMessage, steps *[]func(stri
 		o, _ := f.object(path, raw, "type", "pattern", "content")
 		old, ok := f.literal(o.at("pattern"), o.members["pattern"])
 		content := o.text("content")
-		if ok {
-			*steps = append(*steps, func(s string) string { return strings.ReplaceAll(s, old, content) })
+		if !ok {
+			return
 		}
+		t.growth = max(t.growth, 1) * max(1, float64(len(content))/float64(len(old)))
+		if t.growth > maxGrowth {
+			f.add(path, "with this replacement a text may grow %.4g times, want at most %d times", t.growth, maxGrowth)
+		}
+		step(func(s string) string { return strings.ReplaceAll(s, old, content) })
 	default:
 		f.add(path+".type", "%q is not implemented; NFC, Prepend, Replace and Sequence are", k)
 	}
@@ -81,7 +101,7 @@ func (f *faults) literal(path string, raw json.RawMessage) (string, bool) {
 // preTokenizer appends the splitters of a pre-tokenizer and reports whether it
 // ends in the ByteLevel mapping.
 func (f *faults) preTokenizer(path string, raw json.RawMessage, split *[]splitter) (byteLevel bool) {
-	if isNull(raw) {
+	if isNull(raw) || f.tooDeep(path) {
 		return false
 	}
 	switch k := kind(raw); k {
@@ -245,7 +265,7 @@ func (t *Tokenizer) addMatchers(added []jsonToken) {
 // What a template puts behind a text is no business of Encode.
 func (f *faults) postProcessor(path string, raw json.RawMessage, ids map[string]int32) (bos int) {
 	bos = -1
-	if isNull(raw) {
+	if isNull(raw) || f.tooDeep(path) {
 		return bos
 	}
 	switch k := kind(raw); k {

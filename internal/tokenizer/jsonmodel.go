@@ -9,8 +9,8 @@ import (
 )
 
 // maxVocabulary bounds token ids, so that a broken file cannot ask for tables
-// of any size.
-const maxVocabulary = 1 << 22
+// of any size. Vocabularies of today have up to 2^18 tokens.
+const maxVocabulary = 1 << 20
 
 func index(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 

@@ -61,7 +61,21 @@ func fields(b []byte, f func(number, wire int, value uint64, bytes []byte) error
 // readModel reads the ModelProto of sentencepiece_model.proto.
 func readModel(b []byte) (*spModel, error) {
 	m := &spModel{modelType: 1, bos: 1, dummyPrefix: true, removeSpaces: true, escapeSpaces: true}
-	err := fields(b, func(number, wire int, _ uint64, bytes []byte) error {
+	pieces := 0
+	err := fields(b, func(number, _ int, _ uint64, _ []byte) error {
+		if number == 1 {
+			pieces++
+		}
+		return nil
+	})
+	if err == nil && pieces > maxVocabulary {
+		err = fmt.Errorf("pieces: %d, want 1 to %d", pieces, maxVocabulary)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.pieces = make([]piece, 0, pieces)
+	err = fields(b, func(number, wire int, _ uint64, bytes []byte) error {
 		if number > 5 || number < 1 {
 			return nil // extensions
 		}

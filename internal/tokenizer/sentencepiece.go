@@ -19,6 +19,10 @@ const (
 
 var pieceTypes = map[int]string{pieceUserDefined: "user-defined", pieceUnused: "unused"}
 
+// maxPiece bounds a piece, in bytes: the ways to make it of two parts are all
+// looked up. SentencePiece's own default is 16 characters.
+const maxPiece = 512
+
 // A piece is an entry of a SentencePiece vocabulary; its index is its id.
 type piece struct {
 	text  string
@@ -104,6 +108,8 @@ func (m *spModel) ids(f *faults) map[string]int32 {
 		path := index("pieces", i)
 		twin, known := ids[p.text]
 		switch {
+		case len(p.text) > maxPiece:
+			f.add(path, "a piece of %d bytes, want at most %d", len(p.text), maxPiece)
 		case p.text == "" || !utf8.ValidString(p.text):
 			f.add(path, "%q, want text", p.text)
 		case known:

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -53,13 +54,24 @@ func ignoresCase(pattern string) bool {
 	return false
 }
 
+// Bounds of a pattern: no tokenizer's is longer than some hundred bytes, and
+// one match takes microseconds, but backtracking may take for ever.
+const (
+	maxPattern   = 4096 // bytes
+	matchTimeout = 2 * time.Second
+)
+
 // newRegexp makes a splitter of any pattern that regexp2 reads.
 func newRegexp(pattern string) (splitter, error) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("pattern of %d bytes, want at most %d", len(pattern), maxPattern)
+	}
 	re, err := regexp2.Compile(pattern, regexp2.None)
 	if err != nil {
 		return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 	}
-	return func(s string, piece func(string)) {
+	re.MatchTimeout = matchTimeout
+	return func(s string, piece func(string)) error {
 		at, runes := 0, 0 // byte and rune offset of what is not yet in a piece
 		advance := func(to int) int {
 			i := at
@@ -75,28 +87,33 @@ func newRegexp(pattern string) (splitter, error) {
 				at = end
 			}
 		}
-		// Without a time limit regexp2 has no way to fail while matching.
-		for m, _ := re.FindStringMatch(s); m != nil; m, _ = re.FindNextMatch(m) {
+		m, err := re.FindStringMatch(s)
+		for ; m != nil; m, err = re.FindNextMatch(m) {
 			if m.Length > 0 {
 				put(m.Index)
 				put(m.Index + m.Length)
 			}
 		}
+		if err != nil { // the time limit is all that can be
+			return fmt.Errorf("tokenizer: a match of the pattern %q took more than %v", pattern, matchTimeout)
+		}
 		if at < len(s) {
 			piece(s[at:])
 		}
+		return nil
 	}, nil
 }
 
 // scan makes a splitter of a function that gives the length of the first piece
 // of a non-empty text.
 func scan(next func(s string) int) splitter {
-	return func(s string, piece func(string)) {
+	return func(s string, piece func(string)) error {
 		for len(s) > 0 {
 			n := next(s)
 			piece(s[:n])
 			s = s[n:]
 		}
+		return nil
 	}
 }
 
@@ -115,11 +132,12 @@ func splitDigits(individual bool) splitter {
 }
 
 // prefixSpace puts a space before a text that has none.
-func prefixSpace(s string, piece func(string)) {
+func prefixSpace(s string, piece func(string)) error {
 	if s[0] != ' ' {
 		s = " " + s
 	}
 	piece(s)
+	return nil
 }
 
 // A class is what split patterns distinguish: \p{L}, \p{N}, \s with line ends

@@ -37,6 +37,7 @@ func FileNames() []string { return []string{JSONFile, ModelFile, ConfigFile} }
 type Tokenizer struct {
 	// normalize is applied to every piece of text between added tokens.
 	normalize []func(string) string
+	growth    float64  // how many times replacements may lengthen a text; 0 without them
 	raw       *matcher // added tokens looked for in the text as it is
 	normal    *matcher // added tokens looked for in normalised text
 	words     *words
@@ -95,9 +96,10 @@ func load(dir string, files map[string][]byte) (*Tokenizer, error) {
 		if add, token := readConfig(b, &c); add != nil && t != nil {
 			t.applyBOS(*add, token, ids, &c)
 		}
-		f.list = append(f.list, c.list...)
+		f.list = append(f.all(), c.all()...)
+		f.more = 0
 	}
-	if err := errors.Join(f.list...); err != nil {
+	if err := errors.Join(f.all()...); err != nil {
 		return nil, err
 	}
 	t.hash = fileHash(main, files[main], t.bos)
@@ -183,8 +185,9 @@ func (t *Tokenizer) Hash() string { return t.hash }
 // Encode returns the ids of text, without BOS, EOS or template. In a
 // tokenizer.json the text of an added token is read as that token; in a
 // tokenizer.model the text of a control piece is only text. Each byte that is
-// not part of valid UTF-8 is read as U+FFFD.
-func (t *Tokenizer) Encode(text string) []int {
+// not part of valid UTF-8 is read as U+FFFD. It is an error if a split pattern
+// of the file, other than the known ones, takes seconds for one match.
+func (t *Tokenizer) Encode(text string) ([]int, error) {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text))
 	}
@@ -197,7 +200,7 @@ func (t *Tokenizer) Encode(text string) []int {
 }
 
 // encode is Encode of valid UTF-8 with the given working memory.
-func (t *Tokenizer) encode(text string, s *state) []int {
+func (t *Tokenizer) encode(text string, s *state) ([]int, error) {
 	s.out = make([]int, 0, len(text)/3+1)
 	t.raw.cut(text, s.emit, func(piece string) {
 		for _, f := range t.normalize {
@@ -205,9 +208,9 @@ func (t *Tokenizer) encode(text string, s *state) []int {
 		}
 		t.normal.cut(piece, s.emit, func(piece string) { t.words.encode(piece, s) })
 	})
-	out := s.out
-	s.out = nil
-	return out
+	out, err := s.out, s.err
+	s.out, s.err = nil, nil
+	return out, err
 }
 
 // Decode returns the text of ids. Added tokens of a tokenizer.json are written

@@ -72,7 +72,7 @@ func TestTiny(t *testing.T) {
 		"\xffa":     {0xef, 0xbf, 0xbd, 'a'},
 		"a\xe2\x82": {'a', 0xef, 0xbf, 0xbd, 0xef, 0xbf, 0xbd},
 	} {
-		if got := tok.Encode(text); !slices.Equal(got, want) {
+		if got, err := tok.Encode(text); err != nil || !slices.Equal(got, want) {
 			t.Errorf("Encode(%q) = %v, want %v", text, got, want)
 		}
 	}
@@ -180,13 +180,13 @@ func TestConcurrent(t *testing.T) {
 	}
 	want := make([][]int, len(texts))
 	for i, s := range texts {
-		want[i] = tok.Encode(s)
+		want[i], _ = tok.Encode(s)
 	}
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
 			for i, s := range texts {
-				if got := tok.Encode(s); !slices.Equal(got, want[i]) {
+				if got, err := tok.Encode(s); err != nil || !slices.Equal(got, want[i]) {
 					t.Errorf("text %d: %v, want %v", i, got, want[i])
 				}
 			}
@@ -213,7 +213,7 @@ func TestLongWord(t *testing.T) {
 		{"\u4e16", 128, func(n int) int { return 3 * n }},
 	} {
 		n := c.kib << 10 / len(c.unit) &^ 3 // a multiple of 4 units
-		if got := tok.Encode(strings.Repeat(c.unit, n)); len(got) != c.ids(n) {
+		if got, err := tok.Encode(strings.Repeat(c.unit, n)); err != nil || len(got) != c.ids(n) {
 			t.Errorf("%q repeated: %d ids, want %d", c.unit, len(got), c.ids(n))
 		}
 	}
@@ -249,9 +249,9 @@ func TestCacheLimits(t *testing.T) {
 	tok, s := loadTiny(t, nil), newState()
 	for i := range cachedWords + 100 {
 		word := string([]byte{' ', 'a' + byte(i%26), 'a' + byte(i/26%26), 'a' + byte(i/676%26), 'a' + byte(i/17576%26)})
-		got := tok.encode(word, s)
+		got, _ := tok.encode(word, s)
 		if i%64 == 0 || i > cachedWords-8 {
-			if fresh := tok.encode(word, newState()); !slices.Equal(got, fresh) {
+			if fresh, _ := tok.encode(word, newState()); !slices.Equal(got, fresh) {
 				t.Fatalf("%q: %v, want %v", word, got, fresh)
 			}
 		}
@@ -306,7 +306,11 @@ func TestDecode(t *testing.T) {
 	} {
 		tok, back := c.load(t), 0
 		for _, r := range readRows(t, c.rows) {
-			got := tok.Decode(tok.Encode(r.Text))
+			ids, err := tok.Encode(r.Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := tok.Decode(ids)
 			if got == r.Text {
 				back++
 			}

@@ -27,7 +27,7 @@ type words struct {
 }
 
 // A splitter cuts s into pieces that join to s.
-type splitter func(s string, piece func(string))
+type splitter func(s string, piece func(string)) error
 
 // Limits of a word cache: words longer than cachedBytes are rare and cheap to
 // find again in relation to their length.
@@ -46,6 +46,7 @@ type state struct {
 	symbols []int32
 	next    []merge
 	heap    []candidate
+	err     error // of a splitter
 }
 
 // A span is ids[begin:end] of a state.
@@ -67,11 +68,13 @@ func (w *words) stage(i int, text string, s *state) {
 		w.word(text, s)
 		return
 	}
+	next := func(piece string) { w.stage(i+1, piece, s) }
 	if i == len(w.split)-1 {
-		w.split[i](text, func(piece string) { w.word(piece, s) })
-		return
+		next = func(piece string) { w.word(piece, s) }
 	}
-	w.split[i](text, func(piece string) { w.stage(i+1, piece, s) })
+	if err := w.split[i](text, next); err != nil {
+		s.err = err
+	}
 }
 
 // word appends the ids of one word.
@@ -167,7 +170,7 @@ const metaspace = "\u2581"
 // is exact for a vocabulary in which no merge makes a symbol with such a place
 // inside: no merge can cross the cut, and the order of merges within a word
 // does not depend on the other words.
-func splitMetaspace(s string, piece func(string)) {
+func splitMetaspace(s string, piece func(string)) error {
 	start, i := 0, 0
 	for {
 		j := strings.Index(s[i:], metaspace)
@@ -183,6 +186,7 @@ func splitMetaspace(s string, piece func(string)) {
 	if start < len(s) {
 		piece(s[start:])
 	}
+	return nil
 }
 
 // crossesMetaspace reports whether a token has U+2581 behind another character.
