@@ -10,6 +10,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
 	"github.com/sketchbench/sketchbench/scenarios"
+	"github.com/sketchbench/sketchbench/suites/kernelspeed"
 	"github.com/sketchbench/sketchbench/suites/latency"
 )
 
@@ -26,6 +27,8 @@ func TestEmitFails(t *testing.T) {
 		"divergence": &divergenceOptions{Recipe: "gptq-16", Corpus: text, Windows: 2},
 		"latency":    &latency.Options{Prompt: []int{2}, New: 2, Blocks: 6, Runs: 1},
 		"memory":     &memoryOptions{Prompt: 1, New: 1, Runs: 1},
+		"kernelspeed": &kernelspeed.Options{Shapes: []string{"1024x2048"}, Batch: []int{1}, Cache: []string{kernelspeed.Hot},
+			Blocks: 6, Samples: 1},
 	}
 	full := errors.New("disk full")
 	for _, suite := range All() {
