@@ -49,9 +49,13 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 	if !(o.Damp >= 0) || math.IsInf(o.Damp, 0) {
 		return nil, fmt.Errorf("damp: %v, want a finite number of 0 or more", o.Damp)
 	}
-	for i, v := range h {
-		if v-v != 0 || i/d == i%d && v < 0 {
-			return nil, fmt.Errorf("second moments: H[%d,%d] is %v", i/d, i%d, v)
+	for i := range d {
+		row := h[i*d : (i+1)*d]
+		if j := notFinite(row); j >= 0 {
+			return nil, fmt.Errorf("second moments: H[%d,%d] is %v", i, j, row[j])
+		}
+		if row[i] < 0 {
+			return nil, fmt.Errorf("second moments: H[%d,%d] is %v", i, i, row[i])
 		}
 	}
 	f := &Factor{Dim: d, Perm: make([]int, d), Dead: make([]bool, d)}
@@ -74,7 +78,7 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 			}
 			return 0
 		})
-		permute(h, d, f.Perm)
+		permute(cfg, h, d, f.Perm)
 	}
 	f.Damping = o.Damp * mean
 	for j := range d {
@@ -92,30 +96,44 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 	return f, nil
 }
 
+// stripe is the number of rows or columns that permute takes at a time.
+const stripe = 64
+
 // permute takes rows and columns of h in the order of perm, in place.
-func permute(h []float32, d int, perm []int) {
-	row := make([]float32, d)
-	for r := range d {
-		a := h[r*d : (r+1)*d]
-		copy(row, a)
-		for k, j := range perm {
-			a[k] = row[j]
+func permute(cfg gemm.Config, h []float32, d int, perm []int) {
+	stripes := (d + stripe - 1) / stripe
+	cfg.Parallel(stripes, func(s int) {
+		row := make([]float32, d)
+		for r := s * stripe; r < min((s+1)*stripe, d); r++ {
+			a := h[r*d : (r+1)*d]
+			copy(row, a)
+			for k, j := range perm {
+				a[k] = row[j]
+			}
 		}
-	}
-	done := make([]bool, d)
+	})
+	cfg.Parallel(stripes, func(s int) {
+		lo, hi := s*stripe, min((s+1)*stripe, d)
+		permuteRows(h, d, lo, hi, perm)
+	})
+}
+
+// permuteRows takes rows of columns [lo,hi) of h in the order of perm.
+func permuteRows(h []float32, d, lo, hi int, perm []int) {
+	first, done := make([]float32, hi-lo), make([]bool, d)
 	for start := range d {
 		if done[start] {
 			continue
 		}
 		// Row k becomes row perm[k], along the cycle of start.
-		copy(row, h[start*d:(start+1)*d])
+		copy(first, h[start*d+lo:start*d+hi])
 		k := start
 		for perm[k] != start {
-			copy(h[k*d:(k+1)*d], h[perm[k]*d:(perm[k]+1)*d])
+			copy(h[k*d+lo:k*d+hi], h[perm[k]*d+lo:perm[k]*d+hi])
 			done[k] = true
 			k = perm[k]
 		}
-		copy(h[k*d:(k+1)*d], row)
+		copy(h[k*d+lo:k*d+hi], first)
 		done[k] = true
 	}
 }

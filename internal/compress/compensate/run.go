@@ -9,7 +9,7 @@ import (
 
 // chunk is the largest number of rows that a goroutine works on, and so
 // copies, at a time.
-const chunk = 256
+const chunk = 512
 
 // leaf is the number of columns whose errors reach each other one by one; in
 // larger blocks they do so by matrix products.
@@ -60,12 +60,21 @@ func Run(cfg gemm.Config, w []float32, out, in int, f *Factor, round Rounder, ro
 
 // Finite reports the first weight that is NaN or infinite, by row and column.
 func Finite(w []float32, in int) error {
-	for i, x := range w {
-		if x-x != 0 {
-			return fmt.Errorf("weight [%d,%d] is %v", i/in, i%in, x)
-		}
+	if i := notFinite(w); i >= 0 {
+		return fmt.Errorf("weight [%d,%d] is %v", i/in, i%in, w[i])
 	}
 	return nil
+}
+
+// notFinite returns the index of the first value that is NaN or infinite, -1
+// if there is none.
+func notFinite(v []float32) int {
+	for i, x := range v {
+		if x-x != 0 {
+			return i
+		}
+	}
+	return -1
 }
 
 // pass is the work on one chunk of rows, by one goroutine.

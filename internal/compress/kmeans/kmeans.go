@@ -8,6 +8,7 @@ package kmeans
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
@@ -17,9 +18,10 @@ type Start string
 
 // The starts.
 const (
-	// Histogram is the exact optimum of a histogram of at most 512 bins. A
-	// problem with at most 512 distinct values has a bin for each and is
-	// solved exactly; one with at most K takes its values as centres. Ours.
+	// Histogram is the exact optimum of a histogram of at most 8·K, or 64,
+	// bins of about equal inertia. A problem with at most so many distinct
+	// values has a bin for each and is solved exactly; one with at most K
+	// takes its values as centres. Ours.
 	Histogram Start = "histogram"
 	// Linspace spaces the centres evenly from the smallest to the largest
 	// value, both included. A centre may stay without members.
@@ -94,8 +96,10 @@ func Rows(cfg gemm.Config, w []float32, out, in, groups int, v []float64, o Opti
 	}
 	t := &Tables{Centres: make([]float64, out*groups*o.K), Stats: make([]Stats, out*groups)}
 	width := in / groups
+	solvers := sync.Pool{New: func() any { return NewSolver(width, o) }}
 	cfg.Parallel((out+chunk-1)/chunk, func(i int) {
-		s := NewSolver(width, o)
+		s := solvers.Get().(*Solver)
+		defer solvers.Put(s)
 		for p := i * chunk * groups; p < min((i+1)*chunk, out)*groups; p++ {
 			g := p % groups
 			x := w[p*width : (p+1)*width]

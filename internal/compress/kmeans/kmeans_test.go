@@ -356,18 +356,3 @@ func TestErrors(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkRows(b *testing.B) {
-	const out, in = 64, 2048
-	w, v := synthetic(law{n: out * in, spread: 1}, 1)
-	for _, start := range Starts() {
-		b.Run(string(start), func(b *testing.B) {
-			for b.Loop() {
-				if _, err := Rows(gemm.Config{}, w, out, in, 1, v[:in], Options{K: 16, Start: start}); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
-		})
-	}
-}

@@ -32,7 +32,7 @@ func (s *Solver) optimum(c []float64, bins int) {
 	d.from = slices.Grow(d.from[:0], k*(n+1))[:k*(n+1)]
 	clear(d.from)
 	for j := range n + 1 {
-		d.best[j] = d.cost(0, j)
+		d.best[j] = inertia(&d.p[0], &d.p[j])
 	}
 	for d.l = 2; d.l <= k; d.l++ {
 		d.before, d.level = d.from[(d.l-2)*(n+1):(d.l-1)*(n+1)], d.from[(d.l-1)*(n+1):d.l*(n+1)]
@@ -50,14 +50,17 @@ func (s *Solver) optimum(c []float64, bins int) {
 	}
 }
 
-// cost returns the inertia of bins [i,j) in one cluster.
-func (d *program) cost(i, j int) float64 {
-	a, b := &d.p[i], &d.p[j]
+// inertia returns the inertia of the values between two prefixes in one
+// cluster.
+func inertia(a, b *sums) float64 {
 	m, mx := b.m-a.m, b.mx-a.mx
 	if !(m > 0) { // so light beside the rest that the sums do not show it
 		return 0
 	}
-	return max(0, b.mxx-a.mxx-mx*mx/m)
+	if e := b.mxx - a.mxx - mx*mx/m; e > 0 {
+		return e
+	}
+	return 0
 }
 
 // solve fills level l for j in [jlo,jhi], whose best i lie in [ilo,ihi].
@@ -68,9 +71,9 @@ func (d *program) solve(jlo, jhi, ilo, ihi int) {
 		// The inertia of [i,j) grows as i falls: when it alone reaches the
 		// best sum, no smaller i can win. Nor can one below the best i for
 		// the same j with a cluster less.
-		top := min(ihi, j-1)
+		top, end := min(ihi, j-1), &d.p[j]
 		for i, stop := top, min(top, max(ilo, int(d.before[j]))); i >= stop; i-- {
-			c := d.cost(i, j)
+			c := inertia(&d.p[i], end)
 			if at >= 0 && c >= best {
 				break
 			}

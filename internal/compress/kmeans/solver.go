@@ -16,8 +16,9 @@ type sums struct {
 // A Solver solves problems of up to a number of values, one after another,
 // without allocating. It is for one goroutine.
 type Solver struct {
-	o    Options
-	keys []uint64 // order of the values: 32 bits of value, 32 of index
+	o      Options
+	keys   []uint64 // order of the values: 32 bits of value, 32 of index
+	sorter sorter
 	// Distinct values in ascending order, less their unweighted mean, with
 	// the summed weights of their copies.
 	x, v     []float64
@@ -37,8 +38,8 @@ func NewSolver(n int, o Options) *Solver {
 		panic(err)
 	}
 	return &Solver{
-		o: o, keys: make([]uint64, 0, n),
-		x: make([]float64, 0, n), v: make([]float64, 0, n), p: make([]sums, 0, n+1),
+		o: o, keys: make([]uint64, n), sorter: sorter{other: make([]uint64, n)},
+		x: make([]float64, n), v: make([]float64, n), p: make([]sums, n+1),
 		cuts: make([]int, o.K+1), old: make([]int, o.K+1),
 	}
 }
@@ -93,44 +94,47 @@ func (s *Solver) distinct(centres []float64, x []float32) {
 
 // load sorts the values, merges equal ones and makes the prefix sums.
 func (s *Solver) load(x []float32, v []float64) {
-	s.keys = s.keys[:0]
+	s.keys = s.keys[:len(x)]
 	var sum float64
 	for i, f := range x {
 		sum += float64(f)
-		s.keys = append(s.keys, uint64(ordered(f))<<32|uint64(i))
+		s.keys[i] = uint64(ordered(f))<<32 | uint64(i)
 	}
-	slices.Sort(s.keys)
-	n := float64(len(x))
-	s.mean = sum / n
-	s.x, s.v, s.p = s.x[:0], s.v[:0], append(s.p[:0], sums{})
+	s.keys = s.sorter.sort(s.keys)
+	s.mean = sum / float64(len(x))
+	xs, vs, ps := s.x[:len(x)], s.v[:len(x)], s.p[:len(x)+1]
+	var before, p sums // without the last value, and with it
 	var square float64
-	for i, key := range s.keys {
-		j := uint32(key)
-		d := float64(x[j]) - s.mean
+	n, last := 0, ^uint64(0)
+	for _, key := range s.keys {
+		d := float64(unordered(uint32(key>>32))) - s.mean
 		square += d * d
-		if i > 0 && key>>32 == s.keys[i-1]>>32 {
-			s.v[len(s.v)-1] += v[j]
-			continue
+		w := v[uint32(key)]
+		if key>>32 == last {
+			n--
+			w += vs[n]
+			p = before
 		}
-		s.x, s.v = append(s.x, d), append(s.v, v[j])
+		last = key >> 32
+		xs[n], vs[n] = d, w
+		before, p = p, sums{p.m + w, p.mx + w*d, p.mxx + w*d*d}
+		n++
+		ps[n] = p
 	}
-	s.variance = square / n
-	var p sums
-	for i, x := range s.x {
-		w := s.v[i]
-		p = sums{p.m + w, p.mx + w*x, p.mxx + w*x*x}
-		s.p = append(s.p, p)
-	}
+	s.x, s.v, s.p = xs[:n], vs[:n], ps[:n+1]
+	s.variance = square / float64(len(x))
 }
 
 // ordered maps a finite float32 to an integer that sorts like it. Both zeros
 // give the same.
 func ordered(f float32) uint32 {
 	b := math.Float32bits(f + 0) // -0 + 0 is +0
-	if b>>31 != 0 {
-		return ^b
-	}
-	return b | 1<<31
+	return b ^ (uint32(int32(b)>>31) | 1<<31)
+}
+
+// unordered is the inverse of ordered.
+func unordered(u uint32) float32 {
+	return math.Float32frombits(u ^ (^uint32(int32(u)>>31) | 1<<31))
 }
 
 // centre returns the weighted mean of values [lo,hi), not empty. Where their

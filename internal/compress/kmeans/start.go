@@ -10,8 +10,12 @@ import (
 // from an even spacing, and with more from k-means++.
 const linspaceUpTo = 8
 
-// histogramBins is the largest number of bins of the Histogram start.
-const histogramBins = 512
+// The Histogram start has at most binsPerCentre bins for every centre, or
+// leastBins.
+const (
+	binsPerCentre = 8
+	leastBins     = 64
+)
 
 // start writes the first centres.
 func (s *Solver) start(c []float64, stream uint64) {
@@ -19,7 +23,7 @@ func (s *Solver) start(c []float64, stream uint64) {
 	case Exact:
 		s.optimum(c, len(s.x))
 	case Histogram:
-		s.optimum(c, histogramBins)
+		s.optimum(c, max(binsPerCentre*len(c), leastBins))
 	case Linspace:
 		s.linspace(c)
 	case Published:

@@ -6,31 +6,39 @@ import (
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
+// tableSize is the number of entries of the largest table.
+const tableSize = 16
+
 // nearest finds the nearest entries of a codebook's tables, which ascend.
 type nearest struct {
 	groups, group int
 	bits          int
 	values        []float32 // tables widened, out×G×2^bits
-	// mids holds, for an entry and the next that differs, the middle between
-	// them: out×G×2^bits, +Inf where none differs. A middle that is no float32
-	// is rounded down, which parts the float32 values in the same way.
-	mids []float32
+	// mids holds, for every entry of a table that has a next, the middle
+	// between it and the next that differs, and +Inf for the others, in the
+	// form of order: out×G tables. A middle that is no float32 is rounded
+	// down, which parts the float32 values in the same way.
+	mids [][tableSize]int32
 }
 
 func newNearest(p *packed.Codebook) *nearest {
 	n := &nearest{groups: p.Groups(), group: p.Group, bits: p.Bits,
-		values: make([]float32, len(p.Table)), mids: make([]float32, len(p.Table))}
+		values: make([]float32, len(p.Table)), mids: make([][tableSize]int32, p.Out*p.Groups())}
 	for i, h := range p.Table {
 		n.values[i] = packed.F16ToF32(h)
 	}
-	for i := len(n.mids) - 1; i >= 0; i-- {
-		switch {
-		case (i+1)&(1<<p.Bits-1) == 0:
-			n.mids[i] = float32(math.Inf(1))
-		case n.values[i] == n.values[i+1]:
-			n.mids[i] = n.mids[i+1]
-		default:
-			n.mids[i] = middle(n.values[i], n.values[i+1])
+	size := 1 << p.Bits
+	for t := range n.mids {
+		mids, values := &n.mids[t], n.values[t*size:(t+1)*size]
+		for i := tableSize - 1; i >= 0; i-- {
+			switch {
+			case i >= size-1:
+				mids[i] = order(float32(math.Inf(1)))
+			case values[i] == values[i+1]:
+				mids[i] = mids[i+1]
+			default:
+				mids[i] = order(middle(values[i], values[i+1]))
+			}
 		}
 	}
 	return n
@@ -47,23 +55,28 @@ func middle(a, b float32) float32 {
 	return m
 }
 
+// order maps a float32 to an integer that compares like it. Both zeros give
+// the same.
+func order(f float32) int32 {
+	b := int32(math.Float32bits(f + 0)) // -0 + 0 is +0
+	return b ^ int32(uint32(b>>31)>>1)
+}
+
 // round is a compensate.Rounder: the nearest entry, of several the first. The
-// code of a weight is the number of middles that lie below it, by bisection.
+// code of a weight is the number of middles that lie below it. It is found by
+// bisection without branches, which no processor could predict.
 func (n *nearest) round(r, c int, w []float32, codes []uint8, values []float32) {
-	stride := n.groups << n.bits
-	first := r*stride + c/n.group<<n.bits
-	half := 1 << n.bits / 2
+	t := r*n.groups + c/n.group
 	codes, values = codes[:len(w)], values[:len(w)]
 	for i, x := range w {
-		mids := n.mids[first : first+2*half]
-		code := 0
-		for step := half; step > 0; step >>= 1 {
-			next := code + step
-			if x > mids[next-1] {
-				code = next
-			}
-		}
-		codes[i], values[i] = uint8(code), n.values[first+code]
-		first += stride
+		o, mids := int64(order(x)), &n.mids[t]
+		// A difference is negative, and its sign all ones, if the middle is
+		// below the weight.
+		code := (int64(mids[7]) - o) >> 63 & 8
+		code += (int64(mids[code+3]) - o) >> 63 & 4
+		code += (int64(mids[code+1]) - o) >> 63 & 2
+		code += (int64(mids[code&(tableSize-1)]) - o) >> 63 & 1
+		codes[i], values[i] = uint8(code), n.values[t<<n.bits+int(code)]
+		t += n.groups
 	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // Version changes when the output for the same input does.
-const Version = 2
+const Version = 3
 
 // Options are the parameters of a scenario.
 type Options struct {
