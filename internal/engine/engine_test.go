@@ -165,7 +165,7 @@ func TestMissingAndMisshapen(t *testing.T) {
 // the start, inside and behind the last whole word of eight bytes.
 func TestCheckFinite(t *testing.T) {
 	c := tied(t)
-	if err := engine.CheckFinite(c.cfg, c.weights); err != nil {
+	if err := engine.CheckFinite(t.Context(), c.cfg, c.weights); err != nil {
 		t.Errorf("sound weights: %v", err)
 	}
 	const name = "model.layers.0.self_attn.v_proj.weight"
@@ -190,7 +190,7 @@ func TestCheckFinite(t *testing.T) {
 					matrices: map[string]packed.Weight{name: d},
 					vectors:  map[string][]float32{"model.norm.weight": {0, float32(math.NaN())}},
 				}
-				err := engine.CheckFinite(c.cfg, w)
+				err := engine.CheckFinite(t.Context(), c.cfg, w)
 				wantError(t, err, "tensor "+name+": value ["+strconv.Itoa(at/in)+", "+strconv.Itoa(at%in)+"] is "+text)
 				wantError(t, err, "tensor model.norm.weight: value [1] is NaN")
 			}
@@ -205,7 +205,7 @@ func TestCheckFinite(t *testing.T) {
 		d.Out, d.In = out, in
 		d.Data = slices.Repeat(d.Data, out*in)
 		w := edited{Weights: c.weights, matrices: map[string]packed.Weight{name: d}}
-		if err := engine.CheckFinite(c.cfg, w); err != nil {
+		if err := engine.CheckFinite(t.Context(), c.cfg, w); err != nil {
 			t.Errorf("largest %s: %v", d.DType, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -51,10 +52,14 @@ func (c checkpoint) Vector(name string) ([]float32, error) {
 
 // CheckFinite reads every tensor of the model once and reports, for each that
 // holds a value that is not finite, the index of the first. Compressed
-// matrices are held to their own packed.Weight.Check.
-func CheckFinite(cfg model.Config, w Weights) error {
+// matrices are held to their own packed.Weight.Check. When ctx ends it returns
+// its error before the next tensor.
+func CheckFinite(ctx context.Context, cfg model.Config, w Weights) error {
 	var faults []error
 	for _, spec := range cfg.Tensors() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := checkTensor(spec, w); err != nil {
 			faults = append(faults, err)
 		}

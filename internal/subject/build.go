@@ -56,8 +56,8 @@ func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, e
 	s := &Subject{Env: e, Case: c, Seconds: map[Stage]time.Duration{}}
 	start := time.Now()
 	if c.Method.Compress == nil {
-		if err := engine.CheckFinite(e.Model.Config, e.Model.Weights()); err != nil {
-			return nil, &StageError{StageLoad, err}
+		if err := e.checkWeights(ctx); err != nil {
+			return nil, err
 		}
 		a, err := e.dense()
 		if err != nil {
@@ -158,32 +158,55 @@ func lean() (done func()) {
 	}
 }
 
-// build calibrates and compresses into dir. Weights that are not finite are
-// named beforehand: behind the first of them calibration would only diverge.
-func (e *Env) build(ctx context.Context, s *Subject, dir string, progress Progress) error {
-	if err := engine.CheckFinite(e.Model.Config, e.Model.Weights()); err != nil {
-		return &StageError{StageLoad, err}
+// checkWeights reads all weights of the model and names those that are not
+// finite.
+func (e *Env) checkWeights(ctx context.Context) error {
+	err := engine.CheckFinite(ctx, e.Model.Config, e.Model.Weights())
+	if err != nil && ctx.Err() == nil {
+		err = &StageError{StageLoad, err}
 	}
+	return err
+}
+
+// build calibrates and compresses into dir. The check of the weights runs
+// beside it and, being faster, reads the files ahead of it, in the order of the
+// layers. What the check finds is the error, whatever else went wrong: behind
+// a weight that is not finite calibration diverges.
+func (e *Env) build(ctx context.Context, s *Subject, dir string, progress Progress) error {
+	checked := make(chan error, 1)
+	go func() { checked <- e.checkWeights(ctx) }()
+	w, err := e.compress(ctx, s, dir, progress)
+	if bad := <-checked; bad != nil {
+		return bad
+	}
+	if err != nil {
+		return err
+	}
+	_, err = w.Finish()
+	return err
+}
+
+// compress makes all of the artefact but its end.
+func (e *Env) compress(ctx context.Context, s *Subject, dir string, progress Progress) (*artefact.Writer, error) {
 	defer lean()()
 	c := s.Case
 	w, err := artefact.Create(dir, e.manifestHead(c))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	b := builder{ctx: ctx, env: e, c: c, out: w, s: s, progress: progress}
 	if err := b.linears(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := b.others(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Model.Small)) {
 		if err := w.CopyFile(name, e.Model.Small[name]); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	_, err = w.Finish()
-	return err
+	return w, nil
 }
 
 // A builder is one case being compressed.
@@ -291,7 +314,7 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compe
 		b.wide = make([]float32, n)
 	}
 	w := b.wide[:spec.Out*spec.In]
-	base.Dequantize(w, 0, spec.Out)
+	b.widen(w, base, spec)
 	m := Matrix{
 		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
 		MeanSquare: g.MeanSquare, Factor: factor, TargetBytes: b.c.TargetBytes(spec),
@@ -301,6 +324,15 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compe
 		return nil, err
 	}
 	return what, b.out.Add(spec.Name, what, b.c.NominalBits(spec))
+}
+
+// widen sets dst to the values of base, a few rows to a goroutine.
+func (b *builder) widen(dst []float32, base packed.Weight, spec model.LinearSpec) {
+	const rows = 64
+	b.env.Gemm.Parallel((spec.Out+rows-1)/rows, func(i int) {
+		r0, r1 := i*rows, min((i+1)*rows, spec.Out)
+		base.Dequantize(dst[r0*spec.In:r1*spec.In], r0, r1)
+	})
 }
 
 // others stores what no method compresses: embedding, head and norms.
