@@ -1,9 +1,10 @@
-// Package bench is the instrument: warm-up, repetition, the rule that ends it,
-// the order of blocks, the clock, and the record of the machine. It knows no
-// models and computes no result, only when to stop.
+// Package bench is the instrument: warm-up, the rule that ends repetition, the
+// order of blocks and their launches, the clock, and what is told of the
+// machine. It knows no models and computes no result, only when to stop.
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -60,7 +61,7 @@ func (w Warmup) Run(ctx context.Context, clock Clock, f func() error) (Warmed, e
 		done.Runs++
 		done.Spent += d
 		if n := len(times); n >= 2*w.Window && w.Window > 0 {
-			done.Last = math.Abs(median(times[n-w.Window:])/median(times[n-2*w.Window:n-w.Window]) - 1)
+			done.Last = math.Abs(Median(times[n-w.Window:])/Median(times[n-2*w.Window:n-w.Window]) - 1)
 		}
 		done.Settled = done.Runs >= w.Min && (done.Last < w.Tolerance || w.Window <= 0)
 		if done.Settled || done.Spent >= w.Cap {
@@ -77,76 +78,51 @@ type StopRule struct {
 	HalfWidth float64       // relative
 	MaxRuns   int           // ceiling of runs; 0 = none
 	Budget    time.Duration // ceiling of time; 0 = none
+	Noun      string        // what runs are called in texts; "runs" if empty
 }
-
-// DefaultStop is the rule of protocol.md 2.1 for whole-model timings.
-var DefaultStop = StopRule{HalfWidth: 0.01, MaxRuns: 100, Budget: 30 * time.Second}
 
 // Stop tells whether to stop after samples, which took spent. When a ceiling ended it,
 // unmet says which criterion was missed and by how much.
 func (s StopRule) Stop(samples []float64, spent time.Duration) (stop bool, unmet string) {
-	have := "no interval below 6 runs"
-	if h, ok := relativeHalfWidth(samples); ok {
-		if h <= s.HalfWidth {
-			return true, ""
+	return s.StopAll([][]float64{samples}, spent)
+}
+
+// StopAll is Stop for several series, all of which must meet the criterion. A
+// series that has no sample at all is left out.
+func (s StopRule) StopAll(series [][]float64, spent time.Duration) (stop bool, unmet string) {
+	noun := cmp.Or(s.Noun, "runs")
+	worst, runs := 0.0, 0
+	for _, samples := range series {
+		runs = max(runs, len(samples))
+		h, ok := relativeHalfWidth(samples)
+		switch {
+		case ok:
+			worst = max(worst, h)
+		case len(samples) > 0:
+			worst = math.Inf(1)
 		}
-		have = fmt.Sprintf("%.2g %%", 100*h)
+	}
+	if worst <= s.HalfWidth && runs > 0 {
+		return true, ""
+	}
+	have := fmt.Sprintf("%.2g %%", 100*worst)
+	switch {
+	case worst >= 0.1 && !math.IsInf(worst, 1):
+		have = fmt.Sprintf("%.0f %%", 100*worst)
+	case math.IsInf(worst, 1):
+		have = "no interval below 6 " + noun
 	}
 	var ceiling string
 	switch {
-	case s.MaxRuns > 0 && len(samples) >= s.MaxRuns:
-		ceiling = fmt.Sprintf("%d runs", s.MaxRuns)
+	case s.MaxRuns > 0 && runs >= s.MaxRuns:
+		ceiling = fmt.Sprintf("%d %s", s.MaxRuns, noun)
 	case s.Budget > 0 && spent >= s.Budget:
 		ceiling = s.Budget.String()
 	default:
 		return false, ""
 	}
-	return true, fmt.Sprintf("relative half-width of the median's 95 %% interval: %s, want at most %.2g %%, when %s were spent (%d runs)",
-		have, 100*s.HalfWidth, ceiling, len(samples))
-}
-
-// Options configures Times.
-type Options struct {
-	Warmup Warmup
-	Stop   StopRule
-}
-
-// DefaultOptions is protocol.md 2.1.
-var DefaultOptions = Options{Warmup: DefaultWarmup, Stop: DefaultStop}
-
-// Timed is what Times measured.
-type Timed struct {
-	Warmed Warmed
-	Times  []time.Duration // in the order in which they were taken
-	Unmet  string          // the criterion that a ceiling left unmet; empty when none
-}
-
-// Times warms f up and then runs it until opts.Stop is satisfied. What was
-// measured before an error or the end of ctx is returned with the error.
-func Times(ctx context.Context, clock Clock, opts Options, f func() error) (Timed, error) {
-	var t Timed
-	var err error
-	if t.Warmed, err = opts.Warmup.Run(ctx, clock, f); err != nil {
-		return t, err
-	}
-	var seconds []float64
-	var spent time.Duration
-	for {
-		if err := ctx.Err(); err != nil {
-			return t, err
-		}
-		d, err := clock(f)
-		if err != nil {
-			return t, err
-		}
-		t.Times = append(t.Times, d)
-		seconds = append(seconds, d.Seconds())
-		spent += d
-		var stop bool
-		if stop, t.Unmet = opts.Stop.Stop(seconds, spent); stop {
-			return t, nil
-		}
-	}
+	return true, fmt.Sprintf("relative half-width of the median's 95 %% interval: %s, want at most %.2g %%, when %s were spent (%d %s)",
+		have, 100*s.HalfWidth, ceiling, runs, noun)
 }
 
 // Blocks returns the order of cases in each of so many randomised complete
@@ -162,8 +138,19 @@ func Blocks(seed uint64, cases, blocks int) [][]int {
 	return orders
 }
 
-// median returns the median of xs, which it does not change.
-func median(xs []float64) float64 {
+// Launch returns the launch that block b belongs to: the first blocks are cut
+// into so many launches of about equal size, further ones into launches of the
+// largest such size.
+func Launch(b, blocks, launches int) int {
+	if b < blocks {
+		return b * launches / blocks
+	}
+	size := (blocks + launches - 1) / launches
+	return launches + (b-blocks)/size
+}
+
+// Median returns the median of xs, which it does not change; NaN without any.
+func Median(xs []float64) float64 {
 	s := slices.Sorted(slices.Values(xs))
 	n := len(s)
 	if n == 0 {
@@ -180,7 +167,7 @@ func relativeHalfWidth(xs []float64) (float64, bool) {
 		return 0, false
 	}
 	s := slices.Sorted(slices.Values(xs))
-	return (s[len(s)-l] - s[l-1]) / 2 / median(s), true
+	return (s[len(s)-l] - s[l-1]) / 2 / Median(s), true
 }
 
 // medianRank returns the largest rank l, from 1, such that the l-th smallest and

@@ -1,9 +1,7 @@
 package bench
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -64,49 +62,76 @@ func geometric(q float64, n int) []float64 {
 	return xs
 }
 
-func TestTimes(t *testing.T) {
-	warm := Warmup{Min: 1, Cap: time.Hour}
-	for _, tt := range []struct {
-		name  string
-		stop  StopRule
-		times []float64 // the first is the warm-up's
-		n     int
-		unmet string
-	}{
-		// Six equal times have an interval of width 0; five have none.
-		{"met at once", StopRule{HalfWidth: 0.01, MaxRuns: 100}, []float64{9, 1}, 6, ""},
-		// Between n = 6 and 8 the interval is the whole range, half-width 0.5/1.5 or 0.5;
-		// from n = 9 it leaves out one value at each end: the single 2 s.
-		{"one slow run", StopRule{HalfWidth: 0.01, MaxRuns: 100}, []float64{9, 2, 1}, 9, ""},
-		{"ceiling of runs", StopRule{HalfWidth: 0.01, MaxRuns: 4}, []float64{9, 1}, 4,
-			"relative half-width of the median's 95 % interval: no interval below 6 runs, want at most 1 %, when 4 runs were spent (4 runs)"},
-		// Half the range of 1, 1, 1, 2, 2, 2 over the median 1.5.
-		{"budget", StopRule{HalfWidth: 0.01, Budget: 9 * time.Second}, []float64{9, 1, 1, 1, 2, 2, 2}, 6,
-			"relative half-width of the median's 95 % interval: 33 %, want at most 1 %, when 9s were spent (6 runs)"},
-	} {
-		got, err := Times(t.Context(), script(tt.times...), Options{warm, tt.stop}, nothing)
-		if err != nil || len(got.Times) != tt.n || got.Unmet != tt.unmet || got.Warmed.Runs != 1 {
-			t.Errorf("%s: %+v, %v\nwant %d times, unmet %q", tt.name, got, err, tt.n, tt.unmet)
+// take feeds a stopping rule one more sample at a time, each of which takes
+// its own time, until it stops.
+func take(rule StopRule, samples ...float64) (n int, unmet string) {
+	spent := time.Duration(0)
+	for n = 1; ; n++ {
+		spent += time.Duration(samples[n-1] * float64(time.Second))
+		if stop, unmet := rule.Stop(samples[:n], spent); stop {
+			return n, unmet
 		}
 	}
 }
 
-func TestTimesStops(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	n := 0
-	opts := Options{Warmup{Min: 2, Cap: time.Hour}, StopRule{HalfWidth: 0, MaxRuns: 100}}
-	got, err := Times(ctx, script(1, 2), opts, func() error {
-		if n++; n == 5 {
-			cancel()
+func TestStopRule(t *testing.T) {
+	ones := slices.Repeat([]float64{1}, 100)
+	for _, tt := range []struct {
+		name  string
+		stop  StopRule
+		times []float64
+		n     int
+		unmet string
+	}{
+		// Six equal times have an interval of width 0; five have none.
+		{"met at once", StopRule{HalfWidth: 0.01, MaxRuns: 100}, ones, 6, ""},
+		// Between n = 6 and 8 the interval is the whole range, half-width 0.5/1.5 or 0.5;
+		// from n = 9 it leaves out one value at each end: the single 2 s.
+		{"one slow run", StopRule{HalfWidth: 0.01, MaxRuns: 100}, append([]float64{2}, ones...), 9, ""},
+		{"ceiling of runs", StopRule{HalfWidth: 0.01, MaxRuns: 4}, ones, 4,
+			"relative half-width of the median's 95 % interval: no interval below 6 runs, want at most 1 %, when 4 runs were spent (4 runs)"},
+		// Half the range of 1, 1, 1, 2, 2, 2 over the median 1.5.
+		{"budget", StopRule{HalfWidth: 0.01, Budget: 9 * time.Second, Noun: "blocks"}, []float64{1, 1, 1, 2, 2, 2}, 6,
+			"relative half-width of the median's 95 % interval: 33 %, want at most 1 %, when 9s were spent (6 blocks)"},
+	} {
+		if n, unmet := take(tt.stop, tt.times...); n != tt.n || unmet != tt.unmet {
+			t.Errorf("%s: %d runs, unmet %q\nwant %d, %q", tt.name, n, unmet, tt.n, tt.unmet)
 		}
-		return nil
-	})
-	if !errors.Is(err, context.Canceled) || len(got.Times) != 3 {
-		t.Errorf("canceled in the fifth run: %v, %v", got.Times, err)
 	}
-	boom := errors.New("boom")
-	if _, err := Times(t.Context(), WallClock, opts, func() error { return boom }); !errors.Is(err, boom) {
-		t.Errorf("error of the run: %v", err)
+	rule := StopRule{HalfWidth: 0.01, MaxRuns: 100}
+	steady, wide := ones[:6], []float64{1, 1, 1, 2, 2, 2}
+	for _, tt := range []struct {
+		series [][]float64
+		stop   bool
+	}{
+		{[][]float64{steady, steady}, true}, {[][]float64{steady, wide}, false}, {[][]float64{wide, steady}, false},
+		{[][]float64{steady, nil}, true}, {[][]float64{steady, ones[:5]}, false}, {nil, false},
+	} {
+		if stop, _ := rule.StopAll(tt.series, 0); stop != tt.stop {
+			t.Errorf("%v: stop %v", tt.series, stop)
+		}
+	}
+}
+
+// TestLaunch cuts blocks into launches whose sizes differ by one at most, and
+// further blocks into launches of the largest size.
+func TestLaunch(t *testing.T) {
+	for _, tt := range []struct {
+		blocks, launches int
+		want             []int
+	}{
+		{8, 3, []int{0, 0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 4}},
+		{9, 4, []int{0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 4, 5}},
+		{6, 6, []int{0, 1, 2, 3, 4, 5, 6, 7}},
+		{6, 1, []int{0, 0, 0, 0, 0, 0, 1}},
+	} {
+		var got []int
+		for b := range tt.want {
+			got = append(got, Launch(b, tt.blocks, tt.launches))
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%d blocks in %d launches: %v, want %v", tt.blocks, tt.launches, got, tt.want)
+		}
 	}
 }
 

@@ -28,7 +28,16 @@ package results
 //	            kl_percentile   nat   p99.9, max    targets of case   –             –
 //	            dp_percentile   1     min, p0.1     targets of case   –             –
 //	latency     ttft            s     b1,ctx384     –                 run in block  block
+//	            ttft_prefill    s     b1,ctx384     –                 run in block  block
+//	            ttft_sample     s     b1,ctx384     –                 run in block  block
 //	            itl             s     b1,d384       –                 see below     block
+//	            ttft_aa         s     b1,ctx384     –                 run in block  block
+//	            itl_aa          s     b1,d384       –                 see below     block
+//	            load            s     –             –                 –             –
+//	            first_call      s     b1,ctx384     –                 –             –
+//	            cpu_clock       Hz    –             –                 –             block
+//	            foreign_load    1     –             –                 –             block
+//	            steal           1     –             –                 –             block
 //	memory      stored_bytes    B     tensor class  weights of class  –             –
 //	            nominal_bits    bit   tensor class  weights of class  –             –
 //	            part_bytes      B     linear/codes  weights of class  –             –
@@ -65,7 +74,12 @@ package results
 // cache when the timed decoding starts (the prompt). ttft: sample = repetition
 // in its block. itl: one line per gap between successive tokens, sample counts
 // on through the block, rep·(new-1) + j. Blocks of one run pair cases: every
-// case has the same block numbers in one run.
+// case has the same block numbers in one run. Every value has the launch in which it was
+// taken: the fresh process of its case, from 0. ttft is the sum of its two parts. load and
+// first_call are one each per launch. Metrics that end in _aa are the A/A control's: a second process of the
+// same case, timed in the same blocks; they stand in the cell of the case that is timed twice, the baseline
+// unless it is not timed. cpu_clock, foreign_load and steal are of the machine while a block of the case ran, and absent
+// where the system does not tell. Flags of a value: throttled, foreign-process (docs/timing.md).
 //
 // memory: classes are linear, embedding, head, norm, bias; an absent class has
 // no line; a tied head is billed once, as embedding. stored_bytes is what
@@ -165,7 +179,16 @@ func Metrics() []Metric {
 		{"rms_dp", "divergence", "1", Lower, Clustered, ByWindow, "√(Σ dp_sq / Σ targets)", true},
 
 		{"ttft", "latency", "s", Lower, Timing, ByBlock, "from token ids in host memory to the first sampled token id on the host", false},
+		{"ttft_prefill", "latency", "s", Lower, Timing, ByBlock, "the part of ttft up to the logits of the next token", false},
+		{"ttft_sample", "latency", "s", Lower, Timing, ByBlock, "the rest of ttft: from the logits to the sampled token id on the host", false},
 		{"itl", "latency", "s", Lower, Timing, ByBlock, "from one sampled token id on the host to the next", false},
+		{"ttft_aa", "latency", "s", Lower, Timing, ByBlock, "ttft of the A/A control", false},
+		{"itl_aa", "latency", "s", Lower, Timing, ByBlock, "itl of the A/A control", false},
+		{"load", "latency", "s", Lower, Timing, Unpaired, "opening model and artefact in a fresh process, up to the first call", false},
+		{"first_call", "latency", "s", Lower, Timing, Unpaired, "ttft of the first call in a fresh process", false},
+		{"cpu_clock", "latency", "Hz", Target, IID, ByBlock, "clock of the fastest processor while the block ran, median over time", false},
+		{"foreign_load", "latency", "1", Target, IID, ByBlock, "share of all processors' time that other processes took while the block ran", false},
+		{"steal", "latency", "1", Target, IID, ByBlock, "share of all processors' time that the hypervisor gave to other guests while the block ran", false},
 
 		{"stored_bytes", "memory", "B", Lower, Exact, ByItem, "bytes of the class's tensors in the artefact, all parts and padding", false},
 		{"nominal_bits", "memory", "bit", Target, Exact, ByItem, "sum over the class's tensors of bits per weight aimed at × weights", false},
@@ -197,6 +220,9 @@ func LookupMetric(name string) (Metric, bool) {
 	m, ok := metricByName[name]
 	return m, ok
 }
+
+// ControlMetric is the metric of the A/A control of a timing.
+func ControlMetric(metric string) string { return metric + "_aa" }
 
 // TensorClasses lists the items of the bit ledger.
 func TensorClasses() []string { return []string{"linear", "embedding", "head", "norm", "bias"} }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/subject"
@@ -34,13 +35,16 @@ type Suite struct {
 	Recipe func(c *Context, o any) Recipe
 	// Cost estimates the work on one case.
 	Cost func(c *Context, o any) Cost
-	// Blocks returns the number of blocks of a timing suite.
+	// Blocks returns the number of blocks of a timing suite, at least.
 	Blocks func(o any) int
 	// Run measures a case; a timing suite measures one block of it.
 	Run func(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error
 	// Joint is how the suite is measured in one walk with another; nil for
 	// suites that share none.
 	Joint *Joint
+	// Launched is set, and Run nil, for a timing suite that measures each case
+	// in processes of its own.
+	Launched *Launched
 }
 
 // A Joint measures two suites together that would do the same work each.
@@ -129,6 +133,32 @@ type Out struct {
 	Block int
 	First bool
 	Clock bench.Clock
+}
+
+// Launched says how a suite is measured in fresh processes.
+type Launched struct {
+	// Layout returns how blocks and processes are arranged.
+	Layout func(o any) Layout
+	// Open makes a process ready to measure blocks of one case: it runs in
+	// that process, and emits what is measured once in each.
+	Open func(ctx context.Context, c subject.Child, o any, out Out) (Session, error)
+}
+
+// A Layout arranges blocks and the processes that measure them.
+type Layout struct {
+	Launches  int           // processes of a case for the suite's Blocks
+	MaxBlocks int           // ceiling of blocks
+	Budget    time.Duration // no block beyond Blocks begins after so long; 0 is no such limit
+	HalfWidth float64       // blocks are added until the medians are known so well, relatively
+	Metrics   []string      // whose medians
+	Tokens    int           // positions that a process has room for
+}
+
+// A Session is a case that a process has opened.
+type Session interface {
+	// Block measures block out.Block.
+	Block(ctx context.Context, out Out) error
+	Close() error
 }
 
 // emit writes lines until one fails.

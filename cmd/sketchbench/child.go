@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/launch"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/suites"
@@ -58,4 +59,17 @@ func (a *app) childCommand() *cobra.Command {
 	cmd.Flags().IntVar(&prompt, "prompt", 1, "tokens of the prompt")
 	cmd.Flags().IntVar(&n, "new", 1, "tokens to generate")
 	return cmd
+}
+
+// timingCommand is what measures blocks of a timing suite in a process of its own.
+func (a *app) timingCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    suites.TimingCommand,
+		Short:  "Time a model in this process, as standard input asks",
+		Hidden: true,
+		Args:   usage(cobra.NoArgs, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return suites.Serve(cmd.Context(), a.in, a.out, bench.WallClock)
+		},
+	}
 }

@@ -118,7 +118,7 @@ baseline: dense
 methods: [dense, {name: int4, bits: 4, group: 32}]
 suites:
   - {name: perplexity, recipe: gptq-32, corpus: demo, windows: 6}
-  - {name: latency, prompt: [4, 8], new: 3, blocks: 6, warmup: 50ms}
+  - {name: latency, prompt: [4, 8], new: 3, blocks: 6, max_blocks: 6, warmup: 50ms}
 `
 	dir := t.TempDir()
 	copyTiny(t, filepath.Join(dir, "m"))

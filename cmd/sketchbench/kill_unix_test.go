@@ -40,7 +40,7 @@ calibration: {corpus: demo-calibration, sequences: 2, length: 32}
 suites:
   - {name: approx, windows: 1}
   - {name: perplexity, recipe: gptq-64, corpus: demo, windows: 8}
-  - {name: latency, prompt: 8, new: 4, blocks: 6, warmup: 100ms}
+  - {name: latency, prompt: 8, new: 4, blocks: 6, max_blocks: 6, launches: 2, runs: 2, warmup: 50ms}
   - {name: memory, prompt: 8, new: 2, runs: 1}
 `
 }
@@ -103,7 +103,7 @@ func canonical(t *testing.T, path string) []string {
 		}
 		r.Run, r.At, r.Seconds, r.Cached = "-", "-", nil, nil
 		if r.Suite == "latency" || r.Metric == "peak_anon" || r.Metric == "vmhwm" {
-			r.Value = 0
+			r.Value, r.Flags = 0, nil
 		}
 		if r.Suite == "latency" && r.Kind == results.KindDone {
 			r.Message = "" // tells of warm-ups, which take their time

@@ -16,6 +16,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/runner"
 	"github.com/sketchbench/sketchbench/scenarios"
+	"github.com/sketchbench/sketchbench/suites"
 )
 
 // runFlags are the flags of run.
@@ -122,6 +123,10 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
 	show := a.newProgress()
 	start := time.Now()
 	path := f.records(p)
@@ -131,6 +136,7 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 		Records: path, RunID: newRunID(start), Now: time.Now, Clock: bench.WallClock,
 		Tool: moduleVersion(), Commit: buildCommit(), Host: env.Identity(), Environment: envJSON,
 		FailFast: f.failFast, TimeLimit: f.timeLimit, Log: log, Progress: show.event,
+		Launch: runner.Launch(exe, suites.TimingCommand), Meter: bench.Meter{Root: os.DirFS("/")},
 		Memory: func() int64 { return bench.AvailableMemory(os.DirFS("/")) },
 	}
 	if f.isolate {

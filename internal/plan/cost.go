@@ -53,7 +53,11 @@ func (p *Plan) Steps() []Step {
 			continue
 		}
 		for i, c := range p.Cases {
-			steps = append(steps, Step{Case: i, Suite: s.Name, Guess: m.suite(c, s.Cost(p.Context, s.Options))})
+			guess := m.suite(c, s.Cost(p.Context, s.Options))
+			if s.Launched != nil && i == p.controlled() {
+				guess *= 2
+			}
+			steps = append(steps, Step{Case: i, Suite: s.Name, Guess: guess})
 		}
 	}
 	return steps
@@ -78,6 +82,12 @@ func (p *Plan) cost(s Suite) suites.Cost {
 // opens reports whether any suite wants the cases' models.
 func (p *Plan) opens() bool {
 	return slices.ContainsFunc(p.Suites, func(s Suite) bool { return !s.Draws })
+}
+
+// controlled returns the case that is timed twice, the A/A control: the
+// baseline, or the first one without a baseline.
+func (p *Plan) controlled() int {
+	return max(slices.IndexFunc(p.Cases, func(c *subject.Case) bool { return c.Baseline }), 0)
 }
 
 // wantsMoments reports whether a suite measures the H-weighted error, for which

@@ -156,6 +156,7 @@ func (p *progress) tell(step string, done, total int) {
 	}
 	if e.Blocks = p.blocks(); e.Blocks > 0 {
 		e.Block = p.block + 1
+		e.Blocks = max(e.Blocks, e.Block) // there may be further ones
 	}
 	p.r.o.Progress(e)
 }

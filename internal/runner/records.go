@@ -186,6 +186,12 @@ func (r *run) fill(rec *results.Record, i int, kind results.Kind, s plan.Suite) 
 	rec.Device = r.p.Env.Device.Name()
 }
 
+// fillValue completes a value line of a case that is open.
+func (r *run) fillValue(rec *results.Record, i int, s *subject.Subject, su plan.Suite) {
+	r.fill(rec, i, results.KindValue, su)
+	rec.Artefact = artefactOf(s)
+}
+
 // recipe writes once a run what a recipe's hashes stand for.
 func (r *run) recipe(s plan.Suite) error {
 	id := s.Name + s.RecipeHash

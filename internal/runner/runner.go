@@ -40,7 +40,10 @@ type Options struct {
 	// Worker, unless nil, starts a process that reads a Job and calls Work:
 	// each case is opened and its quality suites run in one.
 	Worker func() (*launch.Process, error)
-	// Memory returns the bytes that a worker may take; 0 if that is unknown.
+	// Launch starts a process that measures a case of a timing suite.
+	Launch func(ctx context.Context, o suites.Order) (Remote, error)
+	Meter  bench.Meter // watches the machine during timings
+	// Memory returns the bytes that may still be taken; 0 if that is unknown.
 	Memory   func() int64
 	Log      *slog.Logger
 	Progress func(Event) // may be nil
@@ -228,7 +231,7 @@ func (r *run) qualityCase(ctx context.Context, i int, pending []plan.Suite) erro
 		su, rest := pending[0], pending[1:]
 		with := slices.IndexFunc(rest, func(o plan.Suite) bool { return r.p.Joins(su, o) || r.p.Joins(o, su) })
 		if with < 0 {
-			n, err := r.suite(ctx, i, s, su, 0, false)
+			n, err := r.suite(ctx, i, s, su)
 			if err := r.close(ctx, i, s, su, n, err); err != nil {
 				return err
 			}
@@ -302,18 +305,16 @@ func artefactOf(s *subject.Subject) string {
 }
 
 // suite measures a case with one suite and returns the number of values.
-func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suite, block int, first bool) (int, error) {
-	r.progress.step(i, su.Name, block)
+func (r *run) suite(ctx context.Context, i int, s *subject.Subject, su plan.Suite) (int, error) {
+	r.progress.step(i, su.Name, 0)
 	if err := r.recipe(su); err != nil {
 		return 0, err
 	}
 	n := 0
 	start := r.o.Now()
-	out := r.out(i, s, su, &n)
-	out.Block, out.First = block, first
-	err := su.Run(ctx, r.p.Context, s, su.Options, out)
+	err := su.Run(ctx, r.p.Context, s, su.Options, r.out(i, s, su, &n))
 	r.progress.pause()
-	r.measured(i, su, block, n, start, err)
+	r.measured(i, su, 0, n, start, err)
 	return n, err
 }
 
@@ -324,15 +325,22 @@ func (r *run) out(i int, s *subject.Subject, su plan.Suite, n *int) suites.Out {
 		Clock:    r.o.Clock,
 		Progress: func(done, total int) { r.progress.at(su.Name, done, total) },
 		Emit: func(rec results.Record) error {
-			if math.IsNaN(rec.Value) || math.IsInf(rec.Value, 0) {
-				return fmt.Errorf("%w: %s %s is %v", subject.ErrDiverged, rec.Metric, rec.Item, rec.Value)
+			if err := finite(rec); err != nil {
+				return err
 			}
-			r.fill(&rec, i, results.KindValue, su)
-			rec.Artefact = artefactOf(s)
+			r.fillValue(&rec, i, s, su)
 			*n++
 			return r.write(rec)
 		},
 	}
+}
+
+// finite refuses a value that no record can hold.
+func finite(rec results.Record) error {
+	if math.IsNaN(rec.Value) || math.IsInf(rec.Value, 0) {
+		return fmt.Errorf("%w: %s %s is %v", subject.ErrDiverged, rec.Metric, rec.Item, rec.Value)
+	}
+	return nil
 }
 
 // measured logs that a suite is done with a case, unless it failed.

@@ -36,7 +36,7 @@ methods:
   - {name: svd, bits: 0.25, only: ["*.0.self_attn.q_proj.weight"]}
 suites:
   - {name: perplexity, recipe: gptq-16, corpus: demo, windows: 2}
-  - {name: latency, prompt: 2, new: 2, blocks: 6, runs: 1, warmup: 1ms}
+  - {name: latency, prompt: 2, new: 2, blocks: 6, max_blocks: 6, launches: 2, runs: 1, warmup: 1ms}
 `
 
 func makePlan(t *testing.T, text string) *plan.Plan {
@@ -59,6 +59,7 @@ func options(t *testing.T, path string) Options {
 	return Options{
 		Records: path, RunID: "20260102T030405Z-00000a", Now: time.Now, Clock: bench.WallClock, Tool: "devel",
 		Environment: json.RawMessage(`{}`), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Launch: here(nil),
 	}
 }
 
@@ -130,20 +131,21 @@ func TestResumeTimings(t *testing.T) {
 func TestFailedTimings(t *testing.T) {
 	p := makePlan(t, text)
 	path := filepath.Join(t.TempDir(), "r.jsonl")
-	i := slices.IndexFunc(p.Suites, func(s plan.Suite) bool { return s.Timing })
-	was := p.Suites[i].Run
-	p.Suites[i].Run = func(ctx context.Context, c *suites.Context, s *subject.Subject, opts any, out suites.Out) error {
-		if s.Case.Method.Name == "svd" {
+	o := options(t, path)
+	o.Launch = here(func(order suites.Order, _, _ int) error {
+		if order.Child.Artefact != "" {
 			return errors.New("boom")
 		}
-		return was(ctx, c, s, opts, out)
-	}
+		return nil
+	})
 	for range 2 {
-		out, err := Run(context.Background(), p, options(t, path))
+		out, err := Run(context.Background(), p, o)
 		if err != nil || len(out.Failed) != 1 || out.Complete != 1 {
 			t.Fatalf("%+v, %v", out, err)
 		}
-		if n := kinds(t, path); n["value latency"] != 2*6 || n["done latency"] != 1 || n["failure latency"] != 1 {
+		// Two launches with load and first call, six blocks of ttft with its
+		// two parts and itl, and those of ttft and itl of the control.
+		if n := kinds(t, path); n["value latency"] != 2*2+6*(4+2) || n["done latency"] != 1 || n["failure latency"] != 1 {
 			t.Fatalf("lines %v", n)
 		}
 	}
@@ -154,7 +156,6 @@ func TestFailedTimings(t *testing.T) {
 	if n := kinds(t, path); n["failure latency"] != 1 || n["done latency"] != 3 {
 		t.Errorf("after another scenario: %v", n)
 	}
-	p.Suites[i].Run = was
 	out, err := Run(context.Background(), p, options(t, path))
 	if err != nil || out.Measured != 1 || out.Complete != 2 {
 		t.Errorf("once it works: %+v, %v", out, err)

@@ -4,74 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/demo"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
-	"github.com/sketchbench/sketchbench/suites/latency"
 	"github.com/sketchbench/sketchbench/suites/memory"
 )
-
-// TestLatency counts runs and numbers samples: in the first block of a process
-// the warm-up rule decides, later one run does.
-func TestLatency(t *testing.T) {
-	e := newEnv(t, demo.Model)
-	s := openCase(t, e, "dense", nil)
-	o := &latency.Options{Prompt: []int{4, 9}, New: 3, Blocks: 6, Runs: 2, Warmup: 30 * time.Second}
-	if errs := latencySuite.Prepare(&Context{Env: e}, o); errs != nil {
-		t.Fatal(errs)
-	}
-	for block, first := range []bool{true, false} {
-		p := &tape{}
-		out := p.out(t, "latency")
-		calls := 0
-		out.Block, out.First, out.Clock = block, first, counter(&calls)
-		if err := runLatency(context.Background(), &Context{Env: e}, s, o, out); err != nil {
-			t.Fatal(err)
-		}
-		// A clock that always says one second has settled when two windows of
-		// five are full; it also times the warm-up's runs as a whole, which
-		// are three calls each.
-		warm := bench.DefaultWarmup.Window * 2
-		if !first {
-			warm = 1
-		}
-		if want := 2 * (warm + 3*(warm+o.Runs)); calls != want {
-			t.Errorf("block %d: %d timed calls, want %d", block, calls, want)
-		}
-		var got []string
-		for _, r := range p.records {
-			got = append(got, fmt.Sprintf("%s %s %d.%d", r.Metric, r.Item, r.Block, r.Sample))
-			if r.Value != 1 {
-				t.Errorf("%s: %v s, want 1", r.Metric, r.Value)
-			}
-		}
-		var want []string
-		for _, prompt := range o.Prompt {
-			for run := range 2 {
-				want = append(want, fmt.Sprintf("ttft b1,ctx%d %d.%d", prompt, block, run),
-					fmt.Sprintf("itl b1,d%d %d.%d", prompt, block, 2*run), fmt.Sprintf("itl b1,d%d %d.%d", prompt, block, 2*run+1))
-			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("got %q\nwant %q", got, want)
-		}
-		if p.done != 2 || p.total != 2 {
-			t.Errorf("progress %d of %d", p.done, p.total)
-		}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := runLatency(ctx, &Context{Env: e}, s, o, (&tape{}).out(t, "latency")); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-}
 
 // TestMemory: the ledger adds up to the artefact, the child is told what to
 // open, and its figures become records.
