@@ -290,9 +290,9 @@ func TestCost(t *testing.T) {
 	c := &Context{Env: newEnv(t, demo.Model)}
 	l := latencySuite.New()
 	lat := latencySuite.Cost(c, l)
-	// 8 blocks of 2 runs and one warm-up, and 10 for the first warm-up: 34
-	// prompts of 128 and 31 steps behind each.
-	if lat.Tokens != 34*128 || lat.Steps != 34*31 || latencySuite.Blocks(l) != 8 {
+	// 8 blocks of 4 runs and an untimed one, and in each of 3 launches a cold
+	// call and a warm-up of 10: 73 prompts of 128 and 31 steps behind each.
+	if lat.Tokens != 73*128 || lat.Steps != 73*31 || latencySuite.Blocks(l) != 8 {
 		t.Errorf("latency %+v", lat)
 	}
 	mem := memorySuite.Cost(c, &memoryOptions{100, 10, 3})
