@@ -24,6 +24,7 @@ var latencySuite = Suite{
 	Timing: true,
 	New: func() any {
 		o := latency.DefaultOptions
+		o.Prompt = slices.Clone(o.Prompt) // options are decoded over it
 		return &o
 	},
 	Prepare: func(c *Context, o any) []error {
