@@ -133,7 +133,7 @@ func TestAll(t *testing.T) {
 			t.Errorf("%s: no metrics", s.Name)
 		}
 	}
-	if _, ok := Lookup("nosuch"); ok || len(Names()) != 5 {
+	if _, ok := Lookup("nosuch"); ok || len(Names()) != 6 {
 		t.Errorf("suites %v", Names())
 	}
 	parts := []packed.Class{packed.ClassDense, packed.ClassCodes, packed.ClassTables, packed.ClassScales,
