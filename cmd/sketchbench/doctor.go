@@ -13,6 +13,7 @@ import (
 
 	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/stage"
 	"github.com/sketchbench/sketchbench/kernels/cpu"
 )
 
@@ -55,7 +56,7 @@ func (a *app) doctor(require []string) error {
 	row("load", "%.2f over the last minute%s", e.Load.Minute, loadAdvice(e.Load.Minute))
 	row("system", "%s/%s, kernel %s, %s", runtime.GOOS, runtime.GOARCH, orUnknown(e.Kernel), e.GoVersion)
 	row("gpu", "not in this build")
-	row("cache", "%s (from %s): %s", cache, why, cacheHealth(cache))
+	row("cache", "%s (from %s): %s", cache, why, a.cacheHealth(cache))
 	if wd, err := os.Getwd(); err == nil {
 		row("disk", "%s free in %s", free(wd), wd)
 	}
@@ -152,27 +153,35 @@ func free(dir string) string {
 	return "unknown space"
 }
 
-// cacheHealth counts what the cache holds and what was set aside.
-func cacheHealth(dir string) string {
-	entries, err := filepath.Glob(filepath.Join(dir, "*", "*", "key.json"))
-	if err != nil {
-		return err.Error()
-	}
+// cacheHealth tells what the cache takes, its limit, and what was left in it.
+func (a *app) cacheHealth(dir string) string {
 	if _, err := os.Stat(dir); err != nil {
 		return "not there yet; the first run makes it"
 	}
-	unfinished, _ := filepath.Glob(filepath.Join(dir, "*", "tmp-*"))
-	fresh, _ := filepath.Glob(filepath.Join(dir, "fresh-*"))
-	corrupt, _ := filepath.Glob(filepath.Join(dir, "*", "corrupt-*"))
-	s := fmt.Sprintf("%d entries, %s free", len(entries), free(dir))
-	if len(unfinished) > 0 {
-		s += fmt.Sprintf(", %d unfinished", len(unfinished))
+	u, err := stage.Cache{Dir: dir}.Usage()
+	if err != nil {
+		return err.Error()
 	}
-	if len(fresh) > 0 {
-		s += fmt.Sprintf(", %d of runs with --fresh (fresh-*, may be removed when no such run goes on)", len(fresh))
+	return fmt.Sprintf("%s, %s free", a.usage(u), free(dir))
+}
+
+// usage puts what a cache holds in words.
+func (a *app) usage(u stage.Usage) string {
+	s := fmt.Sprintf("%d entries, %d bytes", u.Entries, u.Bytes)
+	if u.Entries == 1 {
+		s = fmt.Sprintf("1 entry, %d bytes", u.Bytes)
 	}
-	if len(corrupt) > 0 {
-		s += fmt.Sprintf(", %d damaged and set aside (corrupt-*, may be removed)", len(corrupt))
+	if a.cacheLimit > 0 {
+		s += fmt.Sprintf(" of at most %d (from %s)", a.cacheLimit, a.limitFrom)
+	}
+	if u.Unfinished > 0 {
+		s += fmt.Sprintf(", %d unfinished (tmp-*)", u.Unfinished)
+	}
+	if u.Fresh > 0 {
+		s += fmt.Sprintf(", %d of runs with --fresh (fresh-*; the next run removes those of killed ones)", u.Fresh)
+	}
+	if u.Corrupt > 0 {
+		s += fmt.Sprintf(", %d damaged and set aside (corrupt-*, may be removed)", u.Corrupt)
 	}
 	return s
 }

@@ -7,6 +7,7 @@
 //	sketchbench plan demo
 //	sketchbench run demo
 //	sketchbench report demo.records.jsonl
+//	sketchbench verify demo.records.jsonl
 //	sketchbench doctor
 //
 // Standard output carries the result alone; progress, logs and warnings go to

@@ -26,6 +26,9 @@ var masks = []struct {
 	{regexp.MustCompile(`\d+ calls or more each`), "N calls or more each"},
 	{regexp.MustCompile(`read peak of memory .* FLOP/B`), "LIMITS"},
 	{regexp.MustCompile(`(?m)^warning: kernelspeed: \d+ of \d+ times are known less well.*\n\n?`), ""},
+	{regexp.MustCompile(`took=\S+`), "took=TIME"},
+	{regexp.MustCompile(`used=\S+Z`), "used=TIME"},
+	{regexp.MustCompile(`fresh-\d+`), "fresh-N"},
 	// The last digits of a sum depend on the kernels.
 	{regexp.MustCompile(`pivot \d+ is \S+,`), "pivot N is X,"},
 	// The machine and the build.

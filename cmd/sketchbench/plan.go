@@ -10,11 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
+	"github.com/sketchbench/sketchbench/internal/stage"
 )
 
 // planFlags are the flags of plan.
 type planFlags struct {
 	format, cases, suites string
+	explain, output       string
 	lock                  bool
 }
 
@@ -27,6 +29,8 @@ func (a *app) planCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return a.plan(args, f) },
 	}
 	cmd.Flags().StringVar(&f.format, "format", "text", "text or json")
+	cmd.Flags().StringVar(&f.explain, "explain", "", "tell of the cases of a pattern what is cached and measured, and what changed where it is not")
+	cmd.Flags().StringVarP(&f.output, "output", "o", "", "records file that --explain looks at (default NAME.records.jsonl in the working folder)")
 	cmd.Flags().StringVar(&f.cases, "cases", "", "only the cases of a pattern over labels, methods or ids, or the share K/N")
 	cmd.Flags().StringVar(&f.suites, "suites", "", "only these suites, separated by commas")
 	cmd.Flags().BoolVar(&f.lock, "lock", false, "write NAME.lock.yaml with hashes and versions, which run then obeys")
@@ -46,6 +50,9 @@ func (a *app) plan(args []string, f planFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closePlans(plans)) }()
+	if f.explain != "" {
+		return a.explain(plans, f)
+	}
 	for _, p := range plans {
 		if f.lock {
 			if err := a.writeLock(p); err != nil {
@@ -53,6 +60,14 @@ func (a *app) plan(args []string, f planFlags) (err error) {
 			}
 		}
 		v := view(p, cache, why)
+		usage, err := p.Env.Cache.Usage()
+		v.CacheUsage, v.CacheLimit, v.usage = usage, a.cacheLimit, a.usage(usage)
+		if err != nil {
+			v.usage = err.Error() // run tells what to do
+		}
+		if fault := p.CheckLimit(); fault != nil {
+			a.logger(a.err).Warn(fault.Error())
+		}
 		if f.format == "json" {
 			enc := json.NewEncoder(a.out)
 			enc.SetIndent("", "  ")
@@ -93,7 +108,10 @@ type planView struct {
 	Cache      string      `json:"cache"`
 	CacheFrom  string      `json:"cache_from"`
 	CacheBytes int64       `json:"cache_bytes"` // that the run adds
-	Seconds    float64     `json:"seconds"`     // a guess
+	CacheUsage stage.Usage `json:"cache_usage"`
+	CacheLimit int64       `json:"cache_limit"` // bytes, 0 for none
+	usage      string      // in words
+	Seconds    float64     `json:"seconds"` // a guess
 	Cases      []caseView  `json:"cases"`
 	Suites     []suiteView `json:"suites"`
 }
@@ -140,7 +158,7 @@ func (v planView) text(w io.Writer) error {
 	ew := &errWriter{w: w}
 	ew.printf("%s: model %s, baseline %s\n", v.Scenario, v.Model, orDash(v.Baseline))
 	ew.printf("device %s (from %s), %s (from %s)\n", v.Device, v.DeviceFrom, plural(v.Threads, "thread"), v.ThreadFrom)
-	ew.printf("cache %s (from %s)\n\n", v.Cache, v.CacheFrom)
+	ew.printf("cache %s (from %s): %s\n\n", v.Cache, v.CacheFrom, v.usage)
 	widest := len("case")
 	for _, c := range v.Cases {
 		widest = max(widest, len(c.Label))

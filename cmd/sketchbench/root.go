@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,9 @@ type app struct {
 	args   []string // as typed
 
 	cache, device, progress, logLevel string
+	limit                             string // of the cache, as typed
+	cacheLimit                        int64  // in bytes, 0 for none
+	limitFrom                         string
 	threads                           int
 	deviceFrom, threadsFrom           string // the flag or the variable, where there is one
 	quiet, verbose                    bool
@@ -53,6 +57,7 @@ func newRoot(args []string, s streams, getenv func(string) string) *cobra.Comman
 	})
 	f := root.PersistentFlags()
 	f.StringVar(&a.cache, "cache", "", "folder of compressed models and other stages (default SKETCHBENCH_CACHE, else the user's cache folder)")
+	f.StringVar(&a.limit, "cache-limit", "", "most bytes that the cache may take, such as 20GiB; what was used least recently is deleted (default SKETCHBENCH_CACHE_LIMIT, else no limit)")
 	f.StringVar(&a.device, "device", "", "auto or cpu (default SKETCHBENCH_DEVICE, else the scenario's, else auto)")
 	f.IntVar(&a.threads, "threads", 0, "compute threads (default SKETCHBENCH_THREADS, else the scenario's, else all processors)")
 	f.StringVar(&a.progress, "progress", "auto", "auto, bar, plain, jsonl or none")
@@ -61,7 +66,7 @@ func newRoot(args []string, s streams, getenv func(string) string) *cobra.Comman
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done")
 	root.SetHelpCommand(helpCommand(root))
 	root.CompletionOptions.DisableDefaultCmd = true // it takes an unknown shell for a call for help
-	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.doctorCommand(), a.versionCommand(), a.completionCommand(root), a.childCommand(), a.timingCommand(), a.workerCommand())
+	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.verifyCommand(), a.doctorCommand(), a.versionCommand(), a.completionCommand(root), a.childCommand(), a.timingCommand(), a.workerCommand())
 	return root
 }
 
@@ -105,6 +110,9 @@ func (a *app) checkShared() error {
 	if a.threads < 0 {
 		return fmt.Errorf("%w: --threads %d, want at least 1", errUsage, a.threads)
 	}
+	if err := a.checkLimit(); err != nil {
+		return err
+	}
 	a.threadsFrom, a.deviceFrom = "--threads", "--device"
 	if env := a.getenv("SKETCHBENCH_THREADS"); a.threads == 0 && env != "" {
 		n, err := strconv.Atoi(env)
@@ -125,6 +133,23 @@ func (a *app) checkShared() error {
 	if !oneOf(a.logLevel, "debug", "info", "warn", "error") {
 		return fmt.Errorf("%w: --log-level %s, want debug, info, warn or error", errUsage, a.logLevel)
 	}
+	return nil
+}
+
+// checkLimit reads the limit of the cache.
+func (a *app) checkLimit() error {
+	a.limitFrom = "--cache-limit"
+	if a.limit == "" {
+		a.limit, a.limitFrom = a.getenv("SKETCHBENCH_CACHE_LIMIT"), "SKETCHBENCH_CACHE_LIMIT"
+	}
+	if a.limit == "" {
+		return nil
+	}
+	n, err := scenarios.ParseCount(a.limit)
+	if err != nil || n < 1 {
+		return fmt.Errorf("%w: %s is %q, want bytes such as 500M or 20GiB", errUsage, a.limitFrom, a.limit)
+	}
+	a.cacheLimit = n
 	return nil
 }
 
@@ -206,9 +231,12 @@ func closePlans(plans []*plan.Plan) error {
 
 // make plans a scenario with the flags' settings.
 func (a *app) make(s *scenarios.Scenario, cacheDir, cases, suites string) (*plan.Plan, error) {
-	set := plan.Settings{Cache: cacheDir, Cases: cases, Child: child,
+	set := plan.Settings{Cache: cacheDir, CacheLimit: a.cacheLimit, Cases: cases, Child: child,
 		Device: a.device, DeviceFrom: a.deviceFrom, Threads: a.threads, ThreadsFrom: a.threadsFrom,
-		Warn: func(err error) { a.logger(a.err).Warn(err.Error()) }}
+		Warn: func(err error) { a.logger(a.err).Warn(err.Error()) },
+		Evicted: func(path string, bytes int64, lastUse time.Time) {
+			a.logger(a.err).Info("deleted to keep within the limit of the cache", "path", path, "bytes", bytes, "used", lastUse.UTC().Format(time.RFC3339))
+		}}
 	if suites != "" {
 		set.Suites = strings.Split(suites, ",")
 	}

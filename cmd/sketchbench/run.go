@@ -15,6 +15,7 @@ import (
 	"github.com/sketchbench/sketchbench/bench"
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/runner"
+	"github.com/sketchbench/sketchbench/internal/stage"
 	"github.com/sketchbench/sketchbench/scenarios"
 	"github.com/sketchbench/sketchbench/suites"
 )
@@ -49,25 +50,26 @@ func (a *app) runCommand() *cobra.Command {
 
 // run runs every scenario and prints its table. Whatever can be seen to be
 // wrong with any of them ends it before any work.
-func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
+func (a *app) run(ctx context.Context, args []string, f runFlags) (outer error) {
 	if f.timeLimit < 0 {
 		return fmt.Errorf("%w: --time-limit %v, want 0 or more", errUsage, f.timeLimit)
 	}
-	cache, _, err := a.cacheDir()
+	cache, remove, err := a.runCache(f.fresh)
 	if err != nil {
 		return err
 	}
-	if f.fresh {
-		if cache, err = freshCache(cache); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, os.RemoveAll(cache)) }()
-	}
+	defer func() { outer = errors.Join(outer, remove()) }()
+	ran := false
 	plans, err := a.plans(args, cache, f.cases, f.suites)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closePlans(plans)) }()
+	defer func() {
+		outer = errors.Join(outer, closePlans(plans))
+		if ran {
+			a.trim(ctx, plans)
+		}
+	}()
 	var errs []error
 	for _, p := range plans {
 		if len(p.Cases) == 0 {
@@ -88,6 +90,7 @@ func (a *app) run(ctx context.Context, args []string, f runFlags) (err error) {
 			a.sayEmpty(p, f.cases)
 			continue
 		}
+		ran = true
 		e := a.runOne(ctx, p, f)
 		if e != nil {
 			err = e
@@ -107,12 +110,35 @@ func (f runFlags) records(p *plan.Plan) string {
 	return p.Scenario.Name + ".records.jsonl"
 }
 
-// freshCache makes an empty cache that lasts for one run.
-func freshCache(cache string) (string, error) {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return "", fmt.Errorf("the cache cannot be written: %w; name another with --cache DIR", err)
+// runCache returns the cache of a run and what to do with it at the end. It
+// removes what runs with --fresh left that were killed.
+func (a *app) runCache(fresh bool) (dir string, remove func() error, err error) {
+	dir, _, err = a.cacheDir()
+	if err != nil {
+		return "", nil, err
 	}
-	return os.MkdirTemp(cache, "fresh-")
+	removed, err := stage.RemoveDead(dir)
+	for _, path := range removed {
+		a.logger(a.err).Info("removed the cache of a run with --fresh that was killed", "path", path)
+	}
+	if err != nil {
+		a.logger(a.err).Warn("caches of killed runs with --fresh stay", "err", err)
+	}
+	if fresh {
+		return stage.Fresh(dir)
+	}
+	return dir, func() error { return nil }, nil
+}
+
+// trim keeps the cache within its limit at the end of a run. That it cannot be
+// done costs nothing that was measured.
+func (a *app) trim(ctx context.Context, plans []*plan.Plan) {
+	if len(plans) == 0 || ctx.Err() != nil {
+		return
+	}
+	if err := plans[0].Env.Cache.Trim(ctx, 0); err != nil {
+		a.logger(a.err).Warn("the cache may be above its limit", "err", err)
+	}
 }
 
 // runOne runs one plan. Cases that fail and a signal still leave the table of

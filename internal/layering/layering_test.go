@@ -79,7 +79,7 @@ var rules = []rule{
 	{"internal/plan", []string{"scenarios", "suites", "internal/subject", "internal/model", "internal/stage"}},
 	{"internal/runner", []string{"scenarios", "internal/plan", "suites", "internal/subject", "internal/stage", "internal/launch", "bench", "results"}},
 	{"cmd/sketchbench", []string{"scenarios", "internal/launch", "suites", "internal/plan", "internal/runner", "bench", "results",
-		"results/keys", "results/summary", "results/table", "internal/subject", "kernels/cpu",
+		"results/keys", "results/summary", "results/table", "internal/artefact", "internal/stage", "internal/subject", "kernels/cpu",
 		"github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/decor", "golang.org/x/term"}},
 }
 

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sketchbench/sketchbench/internal/stage"
 	"github.com/sketchbench/sketchbench/internal/subject"
@@ -20,9 +21,11 @@ import (
 // Settings come from flags, environment, scenario and defaults, in this order
 // of precedence.
 type Settings struct {
-	Cache   string
-	Device  string // "" leaves it to the scenario, then auto
-	Threads int    // 0 leaves it to the scenario, then all processors
+	Cache string
+	// CacheLimit is the most bytes that the cache may take, 0 for no limit.
+	CacheLimit int64
+	Device     string // "" leaves it to the scenario, then auto
+	Threads    int    // 0 leaves it to the scenario, then all processors
 	// DeviceFrom and ThreadsFrom say where Device and Threads come from, such
 	// as --threads.
 	DeviceFrom, ThreadsFrom string
@@ -30,6 +33,8 @@ type Settings struct {
 	Suites                  []string
 	Child                   func(ctx context.Context, args ...string) ([]byte, error)
 	Warn                    func(error) // told of damaged cache entries that are set aside
+	// Evicted is told what was deleted to keep the cache within CacheLimit.
+	Evicted func(path string, bytes int64, lastUse time.Time)
 	// Sources are hashes of the model's files that are known already.
 	Sources []subject.SourceFile
 }
@@ -77,7 +82,7 @@ func Make(s *scenarios.Scenario, set Settings) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Env = &subject.Env{Cache: stage.Cache{Dir: set.Cache, Warn: set.Warn}, Device: dev, Gemm: cfg, Child: set.Child}
+	p.Env = &subject.Env{Cache: stage.Cache{Dir: set.Cache, Limit: set.CacheLimit, Warn: set.Warn, Evicted: set.Evicted}, Device: dev, Gemm: cfg, Child: set.Child}
 	x := expander{p: p, s: s, faults: faults, sources: set.Sources}
 	x.model()
 	x.methods()

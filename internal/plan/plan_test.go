@@ -189,7 +189,7 @@ ultrasketch bits=0.5 calibration=b.txt,1x8,seed0 id=` + p.Cases[6].ID
 func TestNamed(t *testing.T) {
 	c := &subject.Case{Label: "int4 bits=4 tensors=only:a/b", ID: "0123456789ab", Method: &subject.Method{Name: "int4"}}
 	for pattern, want := range map[string]bool{"int4*": true, "*only:*b": true, "*a/b": true, "*a/c": false, "int?": true, "0123*": true, "[": false, "bits": false} {
-		if named(c, pattern) != want {
+		if Named(c, pattern) != want {
 			t.Errorf("%q fits: %v, want %v", pattern, !want, want)
 		}
 	}

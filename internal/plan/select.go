@@ -28,7 +28,7 @@ func (p *Plan) selectCases(sel string) error {
 	var labels []string
 	for i, c := range p.Cases {
 		labels = append(labels, c.Label)
-		if isShare && i%of == share-1 || !isShare && named(c, sel) {
+		if isShare && i%of == share-1 || !isShare && Named(c, sel) {
 			kept = append(kept, c)
 		}
 	}
@@ -47,9 +47,9 @@ func parseShare(sel string) (k, n int, ok bool) {
 	return k, n, err1 == nil && err2 == nil
 }
 
-// named reports whether a pattern fits the label, the id or the method of a
+// Named reports whether a pattern fits the label, the id or the method of a
 // case. Unlike in names of files, * also stands for slashes.
-func named(c *subject.Case, pattern string) bool {
+func Named(c *subject.Case, pattern string) bool {
 	plain := strings.NewReplacer("/", "\x00")
 	for _, name := range []string{c.Label, c.ID, c.Method.Name} {
 		if ok, err := path.Match(plain.Replace(pattern), plain.Replace(name)); ok && err == nil {

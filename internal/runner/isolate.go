@@ -153,7 +153,7 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) job() Job {
 	p, s := w.r.p, w.r.p.Scenario
 	j := Job{
-		Path: s.Path, Dir: s.Dir, Text: s.Text, Cache: p.Env.Cache.Dir, Device: p.Device, Threads: p.Env.Gemm.Threads,
+		Path: s.Path, Dir: s.Dir, Text: s.Text, Cache: p.Env.Cache.Dir, CacheLimit: p.Env.Cache.Limit, Device: p.Device, Threads: p.Env.Gemm.Threads,
 		Case: p.Cases[w.index].ID, Recipes: slices.Sorted(maps.Keys(w.r.recipes)),
 	}
 	if p.Env.Model != nil {

@@ -22,10 +22,12 @@ type Job struct {
 	Path, Dir string // of the scenario
 	Text      []byte // its file, verbatim
 	Cache     string
-	Device    string
-	Threads   int
-	Case      string // id
-	Cells     []Cell // that are wanted; none opens the case only
+	// CacheLimit is the most bytes that the cache may take, 0 for no limit.
+	CacheLimit int64
+	Device     string
+	Threads    int
+	Case       string // id
+	Cells      []Cell // that are wanted; none opens the case only
 	// Sources are the model's files with their hashes, which the parent has
 	// computed.
 	Sources []subject.SourceFile
@@ -55,7 +57,7 @@ func (j Job) plan(set plan.Settings) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	set.Cache, set.Device, set.Threads, set.Cases, set.Sources = j.Cache, j.Device, j.Threads, j.Case, j.Sources
+	set.Cache, set.CacheLimit, set.Device, set.Threads, set.Cases, set.Sources = j.Cache, j.CacheLimit, j.Device, j.Threads, j.Case, j.Sources
 	p, err := plan.Make(s, set)
 	if err == nil && len(p.Cases) != 1 {
 		return nil, errors.Join(fmt.Errorf("case %s: the scenario has %d of it, want 1", j.Case, len(p.Cases)), p.Close())

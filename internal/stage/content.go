@@ -234,3 +234,24 @@ func Verify(ctx context.Context, entry string, progress Progress) (int64, error)
 func IsEntry(dir string) bool {
 	return hashName.MatchString(filepath.Base(dir)) && exists(filepath.Join(dir, keyFile))
 }
+
+// Entries lists the entries at path, which is an entry, the folder of a stage
+// or a cache.
+func Entries(path string) ([]string, error) {
+	if abs, err := filepath.Abs(path); err == nil && hashName.MatchString(filepath.Base(abs)) {
+		return []string{path}, nil
+	}
+	var entries []string
+	for _, pattern := range []string{"*", filepath.Join("*", "*")} {
+		found, err := fs.Glob(os.DirFS(path), filepath.ToSlash(pattern))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range found {
+			if hashName.MatchString(filepath.Base(name)) {
+				entries = append(entries, filepath.Join(path, filepath.FromSlash(name)))
+			}
+		}
+	}
+	return entries, nil
+}

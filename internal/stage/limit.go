@@ -14,11 +14,11 @@ import (
 
 // A Usage is what a cache folder holds.
 type Usage struct {
-	Bytes      int64 // of everything in it
-	Entries    int   // finished ones
-	Unfinished int   // tmp-* folders, of living or dead processes
-	Corrupt    int   // entries that were set aside
-	Fresh      int   // caches of single processes, see Fresh
+	Bytes      int64 `json:"bytes"`      // of everything in it
+	Entries    int   `json:"entries"`    // finished ones
+	Unfinished int   `json:"unfinished"` // tmp-* folders, of living or dead processes
+	Corrupt    int   `json:"corrupt"`    // entries that were set aside
+	Fresh      int   `json:"fresh"`      // caches of single processes, see Fresh
 }
 
 // held is a folder that Trim may delete.

@@ -26,8 +26,19 @@ func TestMain(m *testing.M) {
 }
 
 // child asks for one entry. Mode "hang" says so on stdout and never returns
-// from building; mode "count" appends a line to a file for each build.
+// from building; mode "count" appends a line to a file for each build; mode
+// "hold" keeps the entry, which is there, in use.
 func child(dir, mode string) int {
+	if mode == "hold" {
+		e, err := Cache{Dir: dir}.Do(context.Background(), Request{Stage: "test", Key: "shared", Build: fail})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		fmt.Println("holding")
+		time.Sleep(time.Hour)
+		_ = e.Close() // not reached
+	}
 	_, _, err := do(Cache{Dir: dir}, context.Background(), "shared", func(tmp string) error {
 		if mode == "hang" {
 			if err := os.WriteFile(filepath.Join(tmp, "half"), nil, 0o644); err != nil {
