@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 
-	"github.com/sketchbench/sketchbench/internal/engine"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
 	"github.com/sketchbench/sketchbench/scenarios"
@@ -145,8 +144,8 @@ type divergenceRun struct {
 	w       *subject.Windows
 	out     Out
 	base    divergence.Model
-	control *engine.Engine // stands for base where the case is the uncompressed model
-	windows int            // how many are compared, the first ones
+	control *subject.BaseModel // stands for base where the case is the uncompressed model
+	windows int                // how many are compared, the first ones
 
 	entropy float64
 	ties    int

@@ -15,16 +15,23 @@ import (
 type BaseModel struct {
 	env    *Env
 	engine *engine.Engine
+	chunk  int // 0 is the engine's own choice
 }
 
 // keptStates bounds the hidden states that an Env keeps: 64 windows of 512
 // positions at width 2048.
 const keptStates = 256 << 20
 
-// baseStates is what an Env keeps, by the hash of the tokens.
+// baseStates is what an Env keeps.
 type baseStates struct {
-	byTokens map[[sha256.Size]byte][]float32
-	bytes    int
+	of    map[baseWindow][]float32
+	bytes int
+}
+
+// baseWindow names a window that was run in chunks of some length.
+type baseWindow struct {
+	tokens [sha256.Size]byte // hash of the ids
+	chunk  int
 }
 
 // BaseModel returns the uncompressed model for windows of at most so many
@@ -34,15 +41,15 @@ func (s *Subject) BaseModel(tokens int) (*BaseModel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &BaseModel{s.Env, e}, nil
+	return &BaseModel{env: s.Env, engine: e}, nil
 }
 
 // Forward runs tokens from an empty context, or finds what an earlier run of
 // them came to.
 func (b *BaseModel) Forward(ctx context.Context, tokens []int) error {
 	kept := &b.env.base
-	key := hashTokens(tokens)
-	if states, ok := kept.byTokens[key]; ok {
+	key := baseWindow{hashTokens(tokens), b.chunk}
+	if states, ok := kept.of[key]; ok {
 		return b.engine.Restore(states)
 	}
 	if err := b.engine.Forward(ctx, tokens); err != nil {
@@ -52,10 +59,10 @@ func (b *BaseModel) Forward(ctx context.Context, tokens []int) error {
 	if kept.bytes+size > keptStates {
 		return nil
 	}
-	if kept.byTokens == nil {
-		kept.byTokens = map[[sha256.Size]byte][]float32{}
+	if kept.of == nil {
+		kept.of = map[baseWindow][]float32{}
 	}
-	kept.byTokens[key] = b.engine.States()
+	kept.of[key] = b.engine.States()
 	kept.bytes += size
 	return nil
 }
@@ -77,8 +84,15 @@ func hashTokens(tokens []int) [sha256.Size]byte {
 // the same bits on the CPU, and so no control.)
 const ControlChunk = 8
 
-// Control returns the uncompressed model on the device in chunks of
-// ControlChunk positions. The caller closes it.
-func (s *Subject) Control(tokens int) (*engine.Engine, error) {
-	return engine.New(s.Env.Device, s.Env.Model.Config, s.Env.Model.Weights(), engine.Options{MaxTokens: tokens, Chunk: ControlChunk})
+// Control returns the uncompressed model in chunks of ControlChunk positions.
+// The caller closes it.
+func (s *Subject) Control(tokens int) (*BaseModel, error) {
+	e, err := engine.New(s.Env.Device, s.Env.Model.Config, s.Env.Model.Weights(), engine.Options{MaxTokens: tokens, Chunk: ControlChunk})
+	if err != nil {
+		return nil, err
+	}
+	return &BaseModel{s.Env, e, ControlChunk}, nil
 }
+
+// Close releases the engine of a Control.
+func (b *BaseModel) Close() { b.engine.Close() }

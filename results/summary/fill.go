@@ -19,6 +19,7 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 		row, c := &g.Rows[i], cells[i]
 		row.approx(c["approx"])
 		windows[i] = row.perplexity(c["perplexity"])
+		row.divergence(c["divergence"])
 		row.latency(c["latency"], g.TTFT, g.ITL)
 		row.memory(c["memory"])
 		row.kernels(c["kernelspeed"], g.Kernels)

@@ -217,7 +217,7 @@ func (g *Group) warnOfDoubts() {
 
 // suites returns the suites of a place, those of quality first.
 func (ix *indexed) suites(p place) []string {
-	order := []string{"perplexity", "approx", "latency", "memory", "kernelspeed"}
+	order := []string{"perplexity", "divergence", "approx", "latency", "memory", "kernelspeed"}
 	var s []string
 	for suite := range ix.recipes[p] {
 		s = append(s, suite)

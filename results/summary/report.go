@@ -50,6 +50,7 @@ type Row struct {
 
 	Perplexity Perplexity
 	Ratio      PairedRatio // to the baseline; 1 for the baseline itself
+	Divergence Divergence  // from the uncompressed model
 
 	// TTFT and ITL hold one timing per item of the group, in its order.
 	TTFT, ITL []Timing

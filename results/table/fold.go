@@ -11,6 +11,7 @@ import (
 // with its heads on several lines, and at last as many pieces of it as are
 // needed. Every part begins with the columns of Both. A width of 0 is no limit.
 func (t Table) fold(width int) []Table {
+	t = t.shown()
 	if width <= 0 || t.width() <= width {
 		return []Table{t}
 	}
@@ -99,6 +100,9 @@ func (t Table) wrapLabels(width int) Table {
 	t.Rows = rows
 	return t
 }
+
+// shown returns t without the columns of Detail.
+func (t Table) shown() Table { return t.pick(func(i int) bool { return t.Columns[i].Part != Detail }) }
 
 // pick returns t with the columns for which keep holds.
 func (t Table) pick(keep func(i int) bool) Table {

@@ -18,7 +18,9 @@ func (b *builder) wholeNotes() []Note {
 	for _, r := range b.g.Recipes {
 		texts = append(texts, recipeNote(r))
 	}
-	texts = append(texts, b.perplexityNote(), b.timingNote(), b.memoryNote(), b.machineNote())
+	texts = append(texts, b.perplexityNote())
+	texts = append(texts, b.divergenceNotes()...)
+	texts = append(texts, b.timingNote(), b.memoryNote(), b.machineNote())
 	for _, v := range b.g.Varying {
 		texts = append(texts, varyingNote(v))
 	}

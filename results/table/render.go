@@ -115,6 +115,7 @@ func Markdown(w io.Writer, tables []Table) error {
 		if i > 0 {
 			b.WriteString("\n")
 		}
+		t = t.shown()
 		b.WriteString("**" + oneLine(t.Title) + "**\n\n|")
 		for _, c := range t.Columns {
 			b.WriteString(" " + escape(c.Head) + " |")

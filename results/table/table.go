@@ -15,11 +15,13 @@ import (
 // A Part is the half of a folded table that a column belongs to.
 type Part int
 
-// Parts. A column of Both leads each half.
+// Parts. A column of Both leads each half; one of Detail is for programs, in JSON
+// and CSV only.
 const (
 	Both Part = iota
 	Quality
 	SizeSpeed
+	Detail
 )
 
 // A Column heads one column.
@@ -179,6 +181,7 @@ func (b *builder) columns() []column {
 	add(has["perplexity"], Column{Key: "perplexity", Head: "perplexity [95 %]", Unit: "1", Part: Quality, Interval: true}, b.perplexity)
 	add(has["perplexity"], Column{Key: "perplexity_ratio", Head: "ratio to " + b.baseline() + " [95 %], paired", Unit: "1", Part: Quality,
 		Interval: true, Tested: true}, b.perplexityRatio)
+	cols = append(cols, b.divergences()...)
 	cols = append(cols, b.timings()...)
 	add(has["memory"], Column{Key: "peak_bytes", Head: "peak bytes", Unit: "B", Part: SizeSpeed, Beside: "vmhwm_bytes"}, b.peak)
 	return cols
