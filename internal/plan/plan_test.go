@@ -312,3 +312,25 @@ func TestArtefactBytes(t *testing.T) {
 		t.Errorf("the cache wants %d bytes, the moments alone %d", n, p.Env.Model.MomentsBytes())
 	}
 }
+
+// TestJoins: a suite that shares a walk is guessed at what it adds to it.
+func TestJoins(t *testing.T) {
+	const scored = `name: x
+model: demo
+methods: [dense]
+suites:
+  - {name: perplexity, recipe: gptq-64, corpus: demo, windows: 8}
+  - divergence
+`
+	p := mustMake(t, scored, Settings{Threads: 1})
+	if !p.Joins(p.Suites[1], p.Suites[0]) || p.Joins(p.Suites[0], p.Suites[1]) {
+		t.Error("the suites do not join")
+	}
+	joint := p.cost(p.Suites[1])
+	other := mustMake(t, scored, Settings{Threads: 1, Suites: []string{"divergence"}})
+	alone := other.cost(other.Suites[0])
+	// The case's own forward pass of 8 windows is perplexity's.
+	if joint.Tokens != 0 || alone.Tokens != 8*64 || joint.BaseTokens != alone.BaseTokens || joint.BaseTokens < 8*64 {
+		t.Errorf("cost %+v, alone %+v", joint, alone)
+	}
+}
