@@ -33,10 +33,13 @@ var kernelspeedSuite = Suite{
 		exec := c.execution()
 		delete(exec, "batch")
 		exec["last_cache"] = lastCache()
-		return Recipe{Identity: id, Exec: exec, Words: fmt.Sprintf(
-			"products Y = X·Ŵᵀ of random packed matrices with a batch of vectors, in %d randomised blocks; in each of them, after a warm-up call unless one call takes all of the time, until the median is known to ±%g %% "+
-				"or a ceiling is reached, of samples at %d or of time at %v, at least one call; limits of the machine sampled before each shape",
-			k.Blocks, 100*kernelspeed.HalfWidth, k.Samples, k.Time)}
+		words := fmt.Sprintf("products Y = X·Ŵᵀ of random packed matrices with a batch of vectors, in %d randomised blocks; in each of them, after a warm-up call "+
+			"unless one call takes all of the time, until the median is known to ±%g %% or a ceiling is reached, of samples at %d or of time at %v, at least one call",
+			k.Blocks, 100*kernelspeed.HalfWidth, k.Samples, k.Time)
+		if k.Time > 0 {
+			words += fmt.Sprintf(", and those slower than %v in %d blocks only", kernelspeed.SlowTimes*k.Time, kernelspeed.SlowBlocks)
+		}
+		return Recipe{Identity: id, Exec: exec, Words: words + "; limits of the machine sampled before each shape"}
 	},
 	Cost: func(c *Context, o any) Cost {
 		k := o.(*kernelspeed.Options)
@@ -79,9 +82,16 @@ func runKernelspeed(ctx context.Context, c *Context, s *subject.Subject, o any, 
 	if !ok {
 		return errors.New("the device " + c.Env.Device.Name() + " cannot tell its limits")
 	}
+	k := o.(*kernelspeed.Options)
+	if k.Slow == nil {
+		k.Slow = map[string]map[string]bool{}
+	}
+	if k.Slow[s.Case.ID] == nil {
+		k.Slow[s.Case.ID] = map[string]bool{}
+	}
 	return kernelspeed.Block{
 		Machine: kernelspeed.Machine{Device: device, Clock: out.Clock, LastCache: lastCache()},
-		Options: *o.(*kernelspeed.Options), First: out.First, Draw: s.Case.Draw,
+		Options: *k, Index: out.Block, Slow: k.Slow[s.Case.ID], First: out.First, Draw: s.Case.Draw,
 		Emit: func(v kernelspeed.Value) error {
 			return out.Emit(results.Record{Metric: v.Metric, Item: v.Item, Value: v.Value, Weight: float64(v.Calls), Sample: v.Sample, Block: out.Block})
 		},

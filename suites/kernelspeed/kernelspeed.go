@@ -37,7 +37,9 @@ type Machine struct {
 type Block struct {
 	Machine
 	Options Options
-	First   bool // of the case: declares bytes and operations
+	Index   int             // of the block, from 0
+	Slow    map[string]bool // items of the case, kept from block to block
+	First   bool            // of the case: declares bytes and operations
 	// Draw returns a random out×in matrix of the case.
 	Draw     func(out, in int, seed uint64) packed.Weight
 	Emit     func(Value) error
@@ -238,6 +240,10 @@ func (b Block) time(ctx context.Context, p product) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if b.Index >= SlowBlocks && b.Slow[p.item] {
+		b.Doubt(fmt.Sprintf("products of which one call takes %v or more were timed in %d blocks only", SlowTimes*b.Options.Time, SlowBlocks))
+		return nil
+	}
 	if b.First {
 		for _, v := range []Value{{Metric: "kernel_bytes", Item: p.item, Value: float64(p.bytes)}, {Metric: "kernel_flops", Item: p.item, Value: float64(p.flops)}} {
 			if err := b.Emit(v); err != nil {
@@ -248,6 +254,9 @@ func (b Block) time(ctx context.Context, p product) error {
 	first, err := b.calls(p, 1)
 	if err != nil {
 		return err
+	}
+	if b.Options.Time > 0 && first >= SlowTimes*b.Options.Time {
+		b.Slow[p.item] = true
 	}
 	var seconds []float64
 	var spent time.Duration

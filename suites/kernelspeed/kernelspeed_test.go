@@ -85,7 +85,7 @@ type tape struct {
 
 func (p *tape) block(f *fake, o Options, lastCache int64) Block {
 	return Block{
-		Machine: Machine{Device: f, Clock: f.clock, LastCache: lastCache}, Options: o, First: true,
+		Machine: Machine{Device: f, Clock: f.clock, LastCache: lastCache}, Options: o, First: true, Slow: map[string]bool{},
 		Draw: func(out, in int, seed uint64) packed.Weight {
 			rng := rand.New(rand.NewPCG(seed, 0))
 			return &packed.Dense{Out: out, In: in, DType: "BF16", Data: packed.RandomBF16(rng, out*in)}
@@ -246,6 +246,27 @@ func TestRule(t *testing.T) {
 	}
 	if len(p.of("kernel_bytes", "64x128,b1,cold")) != 0 || len(p.of("read_peak", "64x128,hot")) != 0 {
 		t.Error("bytes in a later block, or a limit of hot products where there are none")
+	}
+}
+
+// TestSlow: what takes ten times the time of a block, here 100 ms at batch 100,
+// is timed in three blocks.
+func TestSlow(t *testing.T) {
+	f, p := &fake{perVector: time.Millisecond}, &tape{}
+	o := small
+	o.Batch, o.Cache = []int{1, 100}, []string{Cold}
+	b := p.block(f, o, 40_000)
+	for b.Index = range 6 {
+		if err := b.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.First = false
+	}
+	if fast, slow := len(p.of("kernel_time", "64x128,b1,cold")), len(p.of("kernel_time", "64x128,b100,cold")); fast != 30 || slow != 3 {
+		t.Errorf("%d fast and %d slow samples in 6 blocks, want 30 and 3", fast, slow)
+	}
+	if want := "products of which one call takes 100ms or more were timed in 3 blocks only"; !slices.Contains(p.doubts, want) {
+		t.Errorf("doubts %q, want %q", p.doubts, want)
 	}
 }
 

@@ -47,7 +47,17 @@ type Options struct {
 	// one.
 	Samples int           `yaml:"samples"`
 	Time    time.Duration `yaml:"time"`
+
+	// Slow remembers, by case, the products of which one call takes SlowTimes
+	// the Time: they are timed in the first SlowBlocks blocks only.
+	Slow map[string]map[string]bool `yaml:"-"`
 }
+
+// A product that takes long has fewer blocks, and so no interval.
+const (
+	SlowTimes  = 10
+	SlowBlocks = 3
+)
 
 // DefaultOptions times the shapes of Llama-3.2-1B for half a second each over
 // the blocks; six blocks are the fewest for which a median has a 95 % interval.
