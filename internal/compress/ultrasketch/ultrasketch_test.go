@@ -367,13 +367,13 @@ func TestErrors(t *testing.T) {
 }
 
 func BenchmarkCompress(b *testing.B) {
-	const out, in = 2048, 8192
+	const out, in = 4096, 4096
 	w := normal(out*in, 1)
 	importance := make([]float64, in)
 	for j := range importance {
 		importance[j] = 1 + float64(j*7919%in)
 	}
-	for _, bits := range []float64{0.5, 3} {
+	for _, bits := range []float64{0.5, 1} {
 		b.Run(fmt.Sprintf("bits=%g", bits), func(b *testing.B) {
 			o := DefaultOptions()
 			o.Bits = bits
