@@ -44,6 +44,7 @@ func (g *Group) compareTimes(i, base int, host func(run string) string) {
 			t.Ratio = missing("the baseline was not timed: %s", g.Rows[base].TTFT[k].Median.Missing)
 		default:
 			t.Ratio = timeRatio(g.Rows[base], *row, k, host)
+			g.TTFTNoise[k].within(&t.Ratio)
 		}
 	}
 }
@@ -152,7 +153,7 @@ func (g *Group) adjust() {
 		p[i] = e.P
 	}
 	for i, a := range Holm(p) {
-		tests[i].Adjusted, tests[i].Significant = a, a <= Alpha
+		tests[i].Adjusted, tests[i].Significant = a, a <= Alpha && !tests[i].WithinNoise
 	}
 	g.Comparisons = len(tests)
 }

@@ -33,7 +33,8 @@ type Estimate struct {
 	// P is the two-sided p of the test that the value is 1 (a ratio); NaN when
 	// none was made. Adjusted is P after Holm's correction within the table.
 	P, Adjusted float64
-	Significant bool     // Adjusted <= Alpha
+	Significant bool     // Adjusted <= Alpha, and not WithinNoise
+	WithinNoise bool     // a ratio of times that is no further from 1 than the A/A noise
 	Missing     string   // why there is no value; empty when there is one
 	Warnings    []string // reasons to doubt the numbers above
 }

@@ -24,6 +24,7 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 		row.memory(c["memory"])
 		row.kernels(c["kernelspeed"], g.Kernels)
 	}
+	g.TTFTNoise, g.ITLNoise = g.noises(cells, base, "ttft", g.TTFT), g.noises(cells, base, "itl", g.ITL)
 	for i := range g.Rows {
 		g.Rows[i].Baseline = i == base
 		g.compareQuality(i, base, windows)
@@ -170,51 +171,6 @@ func weight(v results.Record) float64 {
 		return 1
 	}
 	return v.Weight
-}
-
-// latency fills the times of every item.
-func (row *Row) latency(values []results.Record, ttft, itl []string) {
-	row.TTFT, row.ITL = row.times(values, "ttft", ttft), row.times(values, "itl", itl)
-}
-
-// times returns one Timing per item.
-func (row *Row) times(values []results.Record, metric string, items []string) []Timing {
-	out := make([]Timing, len(items))
-	for i, item := range items {
-		t := Timing{Item: item, Ratio: missing("%s", row.Why("latency")), blocks: map[blockKey][]float64{}}
-		var all []float64
-		flagged := map[string]int{}
-		for _, v := range values {
-			if v.Metric == metric && v.Item == item {
-				k := blockKey{v.Run, v.Block}
-				t.blocks[k] = append(t.blocks[k], v.Value)
-				all = append(all, v.Value)
-				for _, f := range v.Flags {
-					flagged[f]++
-				}
-			}
-		}
-		t.Samples = len(all)
-		if len(all) == 0 {
-			t.Median, t.P90 = missing("%s", row.Why("latency")), missing("%s", row.Why("latency"))
-			out[i] = t
-			continue
-		}
-		var medians []float64
-		for _, xs := range t.blocks {
-			medians = append(medians, Median(xs).Value)
-		}
-		t.Median = Median(medians)
-		for j, w := range t.Median.Warnings {
-			t.Median.Warnings[j] = strings.Replace(w, "value", "block", 1)
-		}
-		for _, f := range slices.Sorted(maps.Keys(flagged)) {
-			t.Median.warn("%d of %s flagged %s", flagged[f], count(len(all), "sample"), f)
-		}
-		t.P90 = Percentile(all, 0.9)
-		out[i] = t
-	}
-	return out
 }
 
 // memory fills the ledger and the peaks.

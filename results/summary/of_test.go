@@ -266,15 +266,19 @@ func TestFailures(t *testing.T) {
 
 func TestDoubtsTravel(t *testing.T) {
 	s := script{run: "r"}
-	for b := range 6 {
-		s.line("int", results.Record{Kind: results.KindValue, Suite: "latency", Recipe: "r", Metric: "ttft", Item: "b1,ctx8", Block: b,
-			Value: 1, Flags: []string{"throttled", "foreign-process"}[:b%3]})
+	for b := range 12 {
+		r := results.Record{Kind: results.KindValue, Suite: "latency", Recipe: "r", Metric: "ttft", Item: "b1,ctx8", Block: b, Value: 1}
+		if b < 2 {
+			r.Value, r.Flags = 9, []string{"foreign-process", "throttled"}
+		}
+		s.line("int", r)
 	}
-	s.line("int", results.Record{Kind: results.KindDone, Suite: "latency", Recipe: "r", Values: 6, Message: "half-width 3 %, want 1 %"})
+	s.line("int", results.Record{Kind: results.KindDone, Suite: "latency", Recipe: "r", Values: 12, Message: "half-width 3 %, want 1 %"})
 	g := s.one(t, "int")
-	want := []string{"2 of 6 samples flagged foreign-process", "4 of 6 samples flagged throttled"}
-	if got := g.Rows[0].TTFT[0].Median.Warnings; !slices.Equal(got, want) {
-		t.Errorf("flags: %q, want %q", got, want)
+	ttft := g.Rows[0].TTFT[0]
+	want := []string{"2 of 12 samples flagged throttled, left out", "INVALID: more than 10 % of the samples were throttled; measure again"}
+	if got := ttft.Median; !slices.Equal(got.Warnings, want) || got.N != 10 || got.Hi != 1 || ttft.Foreign != 2 || ttft.Samples != 12 {
+		t.Errorf("flags: %+v, want %q and 10 blocks of 1 s", ttft, want)
 	}
 	if want := []string{"int, latency: half-width 3 %, want 1 %"}; !slices.Equal(g.Warnings, want) {
 		t.Errorf("message of the done line: %q, want %q", g.Warnings, want)

@@ -191,6 +191,26 @@ func normalTwoSided(dev, sd float64) float64 {
 	return min(2*distuv.UnitNormal.Survival(z), 1)
 }
 
+// walshAverages returns the averages (d_i+d_j)/2, i <= j, in order.
+func walshAverages(d []float64) []float64 {
+	n := len(d)
+	walsh := make([]float64, 0, n*(n+1)/2)
+	for i := range d {
+		for j := i; j < n; j++ {
+			walsh = append(walsh, (d[i]+d[j])/2)
+		}
+	}
+	slices.Sort(walsh)
+	return walsh
+}
+
+// walshMedian is the Hodges-Lehmann estimate of the centre of d.
+func walshMedian(d []float64) float64 {
+	walsh := walshAverages(d)
+	m := len(walsh)
+	return (walsh[(m-1)/2] + walsh[m/2]) / 2
+}
+
 // HodgesLehmann returns the median of the Walsh averages (d_i+d_j)/2, i <= j, and
 // the interval of centres that the signed-rank test does not reject, with what it
 // achieves: for n < 6 that is below the nominal confidence.
@@ -199,13 +219,7 @@ func HodgesLehmann(d []float64) (estimate, lo, hi, confidence float64) {
 	if n == 0 {
 		return math.NaN(), math.NaN(), math.NaN(), 0
 	}
-	walsh := make([]float64, 0, n*(n+1)/2)
-	for i := range d {
-		for j := i; j < n; j++ {
-			walsh = append(walsh, (d[i]+d[j])/2)
-		}
-	}
-	slices.Sort(walsh)
+	walsh := walshAverages(d)
 	m := len(walsh)
 	estimate = (walsh[(m-1)/2] + walsh[m/2]) / 2
 	var q int

@@ -24,14 +24,16 @@ type Group struct {
 	Cases           int              // of the scenario and model, those without a row included
 	Rows            []Row            // in order of first appearance
 	TTFT, ITL       []string         // items timed, such as "b1,ctx384", by number of tokens
-	Kernels         []KernelItem     // products timed, by shape, state of the cache and batch
-	Peaks           []Peak           // measured limits of the machine
-	Suites          map[string]bool  // that measured or failed in any row
-	Devices         []string         // of the values, in order of first appearance
-	Runs            []results.Record // run lines of the values
-	Comparisons     int              // p values that Holm's correction counts
-	Varying         []Varying        // what tells rows apart besides their labels
-	Warnings        []string         // about the group as a whole
+	// TTFTNoise and ITLNoise are what the A/A control says of every item.
+	TTFTNoise, ITLNoise []Noise
+	Kernels             []KernelItem     // products timed, by shape, state of the cache and batch
+	Peaks               []Peak           // measured limits of the machine
+	Suites              map[string]bool  // that measured or failed in any row
+	Devices             []string         // of the values, in order of first appearance
+	Runs                []results.Record // run lines of the values
+	Comparisons         int              // p values that Holm's correction counts
+	Varying             []Varying        // what tells rows apart besides their labels
+	Warnings            []string         // about the group as a whole
 
 	doubts []doubt
 }
@@ -105,11 +107,14 @@ type Timing struct {
 	// its interval by inversion of the signed-rank test. Where no block is shared
 	// but the machine is the same, of all pairs instead, by Mann-Whitney, with a warning.
 	// Missing where the baseline was executed in another way.
-	Ratio   Estimate
-	P90     Estimate // seconds, over all samples
-	Samples int
+	Ratio    Estimate
+	P90      Estimate // seconds, over all samples that are not throttled
+	Samples  int
+	Foreign  int // samples flagged for foreign work; they count
+	Launches int // processes behind the blocks
 
 	blocks map[blockKey][]float64
+	launch map[blockKey]int
 }
 
 // blockKey is what times must share to be paired.

@@ -125,11 +125,14 @@ func (b *builder) timingNote() string {
 	if least < most {
 		blocks = fmt.Sprintf("%d to %d", least, most)
 	}
-	s := "times: median over " + blocks + " randomised blocks, order-statistic interval"
+	s := "times: median over " + blocks + " randomised blocks" + b.launchWords() + ", order-statistic interval"
+	if b.nested() {
+		s += ", or that of a nested bootstrap over launches and blocks where it is wider"
+	}
 	if len(b.g.TTFT) > 0 {
 		s += "; ratio: Hodges-Lehmann over blocks, interval by inverting the signed-rank test"
 	}
-	return s + "; no A/A control in this run"
+	return s + "; " + b.noiseWords() + b.foreignWords()
 }
 
 // memoryNote explains the two peaks.
@@ -200,7 +203,7 @@ func (b *builder) holmNotes() []string {
 			switch {
 			case e.Significant:
 				marked++
-			case e.HasInterval() && (e.Lo > 1 || e.Hi < 1):
+			case e.HasInterval() && !e.WithinNoise && (e.Lo > 1 || e.Hi < 1):
 				beside++
 				times += min(i, 1)
 			}
