@@ -65,6 +65,10 @@ fmt: ## format the Go files
 golden: ## rewrite the golden files of the tests; review the difference
 	$(GO) test ./cmd/sketchbench ./results/table -update
 
+.PHONY: schema
+schema: ## remake the JSON Schema of a scenario
+	$(GO) run ./cmd/sketchbench schema > scenarios/scenario.schema.json.new && mv scenarios/scenario.schema.json.new scenarios/scenario.schema.json
+
 .PHONY: asm
 asm: ## regenerate the assembly of the kernels (fetches avo)
 	$(GO) generate ./kernels/gemm ./kernels/cpu ./internal/compress/grid

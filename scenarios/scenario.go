@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 )
 
 // A Scenario says what to compress, how, and what to measure.
@@ -66,10 +68,10 @@ type Override struct {
 // A Calibration says which text a method may look at.
 type Calibration struct {
 	Pos
-	Corpus    Corpus `yaml:"corpus"`
-	Sequences int    `yaml:"sequences"`
-	Length    int    `yaml:"length"` // tokens per sequence
-	Seed      uint64 `yaml:"seed"`
+	Corpus    Corpus `yaml:"corpus" doc:"the text; its lines are joined as rows"`
+	Sequences int    `yaml:"sequences" doc:"how many are drawn"`
+	Length    int    `yaml:"length" doc:"tokens per sequence, at most the model's positions"`
+	Seed      uint64 `yaml:"seed" doc:"of the draw"`
 }
 
 // A Suite is one measurement with its own fields.
@@ -106,9 +108,8 @@ func (c *Corpus) DecodeScenario(n Node, path string, faults *Faults) {
 		if f.File == "" {
 			faults.Add(n.Pos, "%s.file: missing", path)
 		}
-		if f.Join != "" && f.Join != "rows" && f.Join != "lines" && f.Join != "raw" {
-			faults.Add(n.Field("join").Pos, "%s.join: %s, want one of rows, lines, raw%s", path, f.Join,
-				DidYouMean(f.Join, []string{"rows", "lines", "raw"}))
+		if f.Join != "" && !slices.Contains(joins, f.Join) {
+			faults.Add(n.Field("join").Pos, "%s.join: %s, want one of %s%s", path, f.Join, strings.Join(joins, ", "), DidYouMean(f.Join, joins))
 		}
 		c.File, c.Join = f.File, f.Join
 	default:
@@ -124,19 +125,25 @@ func (c Corpus) Resolve(dir string) string {
 	return filepath.Join(dir, c.File)
 }
 
+// The words that device and join of a corpus may be.
+var (
+	devices = []string{"auto", "cpu"}
+	joins   = []string{"rows", "lines", "raw"}
+)
+
 var namePattern = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 // file is the top level of a scenario file.
 type file struct {
-	Name        Node `yaml:"name"`
-	Title       Node `yaml:"title"`
-	Model       Node `yaml:"model"`
-	Baseline    Node `yaml:"baseline"`
-	Device      Node `yaml:"device"`
-	Threads     Node `yaml:"threads"`
-	Methods     Node `yaml:"methods"`
-	Calibration Node `yaml:"calibration"`
-	Suites      Node `yaml:"suites"`
+	Name        Node `yaml:"name" doc:"lower-case letters, digits, hyphens; records go to NAME.records.jsonl"`
+	Title       Node `yaml:"title" doc:"for people"`
+	Model       Node `yaml:"model" doc:"demo, none, or a folder in Hugging Face layout"`
+	Baseline    Node `yaml:"baseline" doc:"what ratios are taken against: a method with one case, or the label of a case"`
+	Device      Node `yaml:"device" doc:"where it runs; both mean the CPU"`
+	Threads     Node `yaml:"threads" doc:"compute threads; default: all processors"`
+	Methods     Node `yaml:"methods" doc:"what to compress with: names, or mappings in which a list is an axis"`
+	Calibration Node `yaml:"calibration" doc:"text that methods may look at; a list is an axis"`
+	Suites      Node `yaml:"suites" doc:"what to measure"`
 }
 
 // DecodeScenario keeps n as it is.
@@ -192,8 +199,8 @@ func (s *Scenario) head(f file, at Pos, faults *Faults) {
 	s.Model, s.ModelPos = word(f.Model, "model", true), f.Model.Pos
 	s.Baseline, s.BaselinePos = word(f.Baseline, "baseline", false), f.Baseline.Pos
 	s.Device = word(f.Device, "device", false)
-	if s.Device != "" && s.Device != "auto" && s.Device != "cpu" {
-		faults.Add(f.Device.Pos, "device: %s, want auto or cpu", s.Device)
+	if s.Device != "" && !slices.Contains(devices, s.Device) {
+		faults.Add(f.Device.Pos, "device: %s, want %s", s.Device, strings.Join(devices, " or "))
 	}
 	var opt struct {
 		Threads int `yaml:"threads"`

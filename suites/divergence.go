@@ -16,9 +16,9 @@ import (
 
 // divergenceOptions are the fields of the suite in a scenario.
 type divergenceOptions struct {
-	Recipe  string           `yaml:"recipe"`  // default: that of perplexity
-	Corpus  scenarios.Corpus `yaml:"corpus"`  // default: that of perplexity
-	Windows int              `yaml:"windows"` // default: those of perplexity, all with a corpus of its own
+	Recipe  string           `yaml:"recipe" doc:"how the text is cut: gptq-L, bos-each-L or llamacpp-Lh"` // default: that of perplexity
+	Corpus  scenarios.Corpus `yaml:"corpus" doc:"the text"`                                               // default: that of perplexity
+	Windows int              `yaml:"windows" doc:"the first so many windows; 0 is all"`                   // default: those of perplexity, all with a corpus of its own
 }
 
 func (d divergenceOptions) text() text { return text(d) }

@@ -18,9 +18,9 @@ import (
 
 // perplexityOptions are the fields of the suite in a scenario.
 type perplexityOptions struct {
-	Recipe  string           `yaml:"recipe"`
-	Corpus  scenarios.Corpus `yaml:"corpus"`
-	Windows int              `yaml:"windows"` // 0 is all
+	Recipe  string           `yaml:"recipe" doc:"how the text is cut: gptq-L, bos-each-L or llamacpp-Lh"`
+	Corpus  scenarios.Corpus `yaml:"corpus" doc:"the text"`
+	Windows int              `yaml:"windows" doc:"the first so many windows; 0 is all"` // 0 is all
 }
 
 var perplexitySuite = Suite{
@@ -90,10 +90,10 @@ func perplexityWindow(ctx context.Context, m perplexity.Scorer, w *subject.Windo
 
 // approxOptions are the fields of the suite in a scenario.
 type approxOptions struct {
-	Recipe  string           `yaml:"recipe"`  // default: that of perplexity
-	Corpus  scenarios.Corpus `yaml:"corpus"`  // default: that of perplexity
-	Windows int              `yaml:"windows"` // held-out windows for the output error; default: the first 4 of those scored
-	Hessian bool             `yaml:"hessian"` // measure the H-weighted error if there is a calibration
+	Recipe  string           `yaml:"recipe" doc:"how the text is cut: gptq-L, bos-each-L or llamacpp-Lh"`  // default: that of perplexity
+	Corpus  scenarios.Corpus `yaml:"corpus" doc:"the text"`                                                // default: that of perplexity
+	Windows int              `yaml:"windows" doc:"the first so many windows; 0 is all"`                    // held-out windows for the output error; default: the first 4 of those scored
+	Hessian bool             `yaml:"hessian" doc:"measure the H-weighted error if there is a calibration"` // measure the H-weighted error if there is a calibration
 }
 
 var approxSuite = Suite{

@@ -24,6 +24,8 @@ const (
 	Hot = "hot"
 )
 
+var caches = []string{Cold, Hot}
+
 // A Shape is the size of a linear layer.
 type Shape struct{ Out, In int }
 
@@ -38,10 +40,10 @@ var models = map[string][]Shape{
 
 // Options says what to time.
 type Options struct {
-	Shapes []string `yaml:"shapes"` // names of models, or OUTxIN
-	Batch  []int    `yaml:"batch"`  // vectors that a matrix is multiplied with
-	Cache  []string `yaml:"cache"`  // cold, hot
-	Blocks int      `yaml:"blocks"` // randomised complete blocks
+	Shapes []string `yaml:"shapes" doc:"names of models, such as llama-3-8b, or OUTxIN"`          // names of models, or OUTxIN
+	Batch  []int    `yaml:"batch" doc:"vectors that a matrix is multiplied with"`                 // vectors that a matrix is multiplied with
+	Cache  []string `yaml:"cache" doc:"whether the last cache holds the matrix before a product"` // cold, hot
+	Blocks int      `yaml:"blocks"`                                                               // randomised complete blocks
 	// Samples and Time are the ceilings of a product in a block: so many
 	// samples, each of as many calls as fit its share of the time, at least
 	// one.
@@ -103,6 +105,9 @@ func (o Options) List() []Shape {
 	return list
 }
 
+// Choices returns, by scenario name, the words that fields may be.
+func (Options) Choices() map[string][]string { return map[string][]string{"cache": caches} }
+
 // Check returns every fault of o, each starting with the field's name.
 func (o Options) Check() []error {
 	var errs []error
@@ -120,8 +125,8 @@ func (o Options) Check() []error {
 		}
 	}
 	for i, c := range o.Cache {
-		if c != Cold && c != Hot {
-			bad("cache[%d]: %q, want %s or %s", i, c, Cold, Hot)
+		if !slices.Contains(caches, c) {
+			bad("cache[%d]: %q, want %s", i, c, strings.Join(caches, " or "))
 		} else if slices.Contains(o.Cache[:i], c) {
 			bad("cache[%d]: %s is there twice", i, c)
 		}

@@ -7,6 +7,8 @@ package int4
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/compress/grid"
 	"github.com/sketchbench/sketchbench/internal/packed"
@@ -19,12 +21,12 @@ const Version = 1
 // Options are the parameters of a scenario.
 type Options struct {
 	// Bits is the width of a code: 2, 3, 4 or 8.
-	Bits int `yaml:"bits"`
+	Bits int `yaml:"bits" doc:"width of a code"`
 	// Group is the number of adjacent input channels that share a scale; the
 	// last group of a row may be shorter. 0 is the whole row.
-	Group int `yaml:"group"`
+	Group int `yaml:"group" doc:"input channels that share a scale; 0 is the whole row"`
 	// Symmetric grids store no zero; theirs is the level 2^Bits/2.
-	Symmetric bool `yaml:"symmetric"`
+	Symmetric bool `yaml:"symmetric" doc:"levels symmetric around zero, without stored zeros"`
 }
 
 var widths = []int{2, 3, 4, 8}
@@ -36,12 +38,21 @@ func DefaultOptions() Options { return Options{Bits: 4, Group: 128} }
 func Check(o Options) []error {
 	var faults []error
 	if !slices.Contains(widths, o.Bits) {
-		faults = append(faults, fmt.Errorf("bits: %d, want one of 2, 3, 4, 8", o.Bits))
+		faults = append(faults, fmt.Errorf("bits: %d, want one of %s", o.Bits, strings.Join(o.Choices()["bits"], ", ")))
 	}
 	if o.Group < 0 {
 		faults = append(faults, fmt.Errorf("group: %d, want 0 (the whole row) or more", o.Group))
 	}
 	return faults
+}
+
+// Choices returns, by scenario name, the words that fields may be.
+func (Options) Choices() map[string][]string {
+	c := map[string][]string{}
+	for _, b := range widths {
+		c["bits"] = append(c["bits"], strconv.Itoa(b))
+	}
+	return c
 }
 
 // Nominal returns the bits per weight of the codes alone, as papers print.

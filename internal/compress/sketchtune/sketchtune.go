@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/compress/compensate"
@@ -23,22 +24,22 @@ const Version = 3
 // Options are the parameters of a scenario.
 type Options struct {
 	// Bits is the width of a code: 2, 3 or 4, as in the papers.
-	Bits int `yaml:"bits"`
+	Bits int `yaml:"bits" doc:"width of a code"`
 	// GPR is the number of groups per row, each with its own table. It must
 	// divide the number of input channels.
-	GPR int `yaml:"gpr"`
+	GPR int `yaml:"gpr" doc:"groups per row, each with its own table; divides the input channels"`
 	// Exponent s of the sample weights U_jj^(-s). SketchTune has 3, its
 	// predecessor LeanQuant 3 or 4; 0 is plain k-means. U_jj is the diagonal
 	// of the Cholesky factor of H⁻¹, as in the code; the paper's formula has
 	// the diagonal of H⁻¹ (methods.md 2.11 B1).
-	Exponent float64 `yaml:"exponent"`
+	Exponent float64 `yaml:"exponent" doc:"of the sample weights of k-means; 0 is plain k-means"`
 	// Damp times the mean diagonal is added to the diagonal of H.
-	Damp float64 `yaml:"damp"`
+	Damp float64 `yaml:"damp" doc:"share of the mean diagonal that is added to the diagonal of H"`
 	// ActOrder rounds the columns of largest H_jj first. Groups stay those of
 	// the original order.
-	ActOrder bool `yaml:"act-order"`
+	ActOrder bool `yaml:"act-order" doc:"round the columns of largest H_jj first"`
 	// Start names the start of k-means, see kmeans.Starts.
-	Start string `yaml:"start"`
+	Start string `yaml:"start" doc:"start of k-means"`
 }
 
 var widths = []int{2, 3, 4}
@@ -57,7 +58,7 @@ func Check(o Options) []error {
 	var faults []error
 	bad := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
 	if !slices.Contains(widths, o.Bits) {
-		bad("bits: %d, want one of 2, 3, 4", o.Bits)
+		bad("bits: %d, want one of %s", o.Bits, strings.Join(o.Choices()["bits"], ", "))
 	}
 	if o.GPR < 1 {
 		bad("gpr: %d, want 1 or more groups per row", o.GPR)
@@ -69,13 +70,21 @@ func Check(o Options) []error {
 		bad("damp: %v, want a finite number of 0 or more", o.Damp)
 	}
 	if !slices.Contains(kmeans.Starts(), kmeans.Start(o.Start)) {
-		var starts []string
-		for _, s := range kmeans.Starts() {
-			starts = append(starts, string(s))
-		}
-		bad("start: %q, want one of %s", o.Start, strings.Join(starts, ", "))
+		bad("start: %q, want one of %s", o.Start, strings.Join(o.Choices()["start"], ", "))
 	}
 	return faults
+}
+
+// Choices returns, by scenario name, the words that fields may be.
+func (Options) Choices() map[string][]string {
+	c := map[string][]string{}
+	for _, b := range widths {
+		c["bits"] = append(c["bits"], strconv.Itoa(b))
+	}
+	for _, s := range kmeans.Starts() {
+		c["start"] = append(c["start"], string(s))
+	}
+	return c
 }
 
 // CheckShape returns the fault of o on an out×in matrix, if any.

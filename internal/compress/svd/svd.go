@@ -18,7 +18,7 @@ const Version = 1
 // Options are the method's settings in a scenario.
 type Options struct {
 	// Bits is the size aimed at, in bits per weight, above 0 and at most 16.
-	Bits float64 `yaml:"bits"`
+	Bits float64 `yaml:"bits" doc:"bits per weight of the factors, from which the rank follows"`
 }
 
 // DefaultOptions returns 2 bits per weight.

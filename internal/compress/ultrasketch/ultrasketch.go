@@ -24,16 +24,16 @@ const Version = 1
 type Options struct {
 	// Bits is the size of the cells in bits per weight: a matrix of N weights
 	// has ⌊⌊Bits·N/16⌋/Rows⌋ cells in each row, at most N.
-	Bits float64 `yaml:"bits"`
+	Bits float64 `yaml:"bits" doc:"size of the cells in bits per weight"`
 	// Rows is the number of sketch rows, 1 to 4; the paper has 3.
-	Rows int `yaml:"rows"`
+	Rows int `yaml:"rows" doc:"rows of the sketch, 1 to 4"`
 	// Reading says how a query combines rows: A, the value of largest
 	// magnitude with its sign, or C, the largest value (methods.md 3.4).
-	Reading string `yaml:"reading"`
+	Reading string `yaml:"reading" doc:"how rows are combined: A, the value of largest magnitude; C, the largest value"`
 	// Allocation says how cells are shared among classes: proportional to the
 	// class's weights times importance, to weights times its square-root, or
 	// uniform, to weights alone (3.6).
-	Allocation string `yaml:"allocation"`
+	Allocation string `yaml:"allocation" doc:"how cells are shared among classes of channels"`
 }
 
 // The values of Options.Allocation.
@@ -73,6 +73,11 @@ func (o Options) Check() []error {
 		faults = append(faults, fmt.Errorf("allocation: %q, want one of %s", o.Allocation, strings.Join(allocations, ", ")))
 	}
 	return faults
+}
+
+// Choices returns, by scenario name, the words that fields may be.
+func (Options) Choices() map[string][]string {
+	return map[string][]string{"reading": readings, "allocation": allocations}
 }
 
 // Compresses reports whether the method compresses the tensor of that name: it
