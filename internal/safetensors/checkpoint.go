@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"unicode"
 )
 
 // The files by which a folder is known as a checkpoint.
@@ -17,6 +19,9 @@ const (
 	SingleFile = "model.safetensors"
 	IndexFile  = "model.safetensors.index.json"
 )
+
+// maxName bounds the name of a file, in bytes, as file systems do.
+const maxName = 255
 
 // A Checkpoint is a model's tensors from one file or several.
 type Checkpoint struct {
@@ -91,6 +96,9 @@ func parseIndex(b []byte) (map[string]string, error) {
 		}
 		if file != filepath.Base(file) || file == "." || file == ".." {
 			return fmt.Errorf("file name %q, want one in the same folder", file)
+		}
+		if len(file) > maxName || strings.ContainsFunc(file, unicode.IsControl) {
+			return fmt.Errorf("file name %.100q of %d bytes, want at most %d and no control characters", file, len(file), maxName)
 		}
 		weightMap[name] = file
 		return nil
