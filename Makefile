@@ -45,6 +45,10 @@ fuzz: ## run every fuzz target in turn, for FUZZTIME each
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package || exit 1; \
 	done
 
+.PHONY: soak
+soak: ## kill a run 200 times, fill the disk, damage the cache: half an hour
+	SKETCHBENCH_SOAK=1 $(GO) test -v -count=1 -timeout 3h -run 'TestKill|TestSignals|TestMended|TestSoak|DiskFull|CacheFull' ./cmd/sketchbench
+
 .PHONY: bench
 bench: ## run the benchmarks, about two seconds each
 	$(GO) test -run '^$$' -bench . -benchtime 2s ./kernels/... ./internal/linalg/... ./internal/compress/... ./internal/tokenizer/... ./internal/engine/...

@@ -197,6 +197,9 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		kills = 4
 	}
+	if os.Getenv(soakTest) != "" {
+		kills = 200
+	}
 	for killed := 0; killed < kills; {
 		args := runEverything
 		if killed%2 == 1 {
