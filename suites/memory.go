@@ -15,9 +15,9 @@ import (
 
 // memoryOptions are the fields of the suite in a scenario.
 type memoryOptions struct {
-	Prompt int `yaml:"prompt"` // tokens of the prompt that the child process runs
-	New    int `yaml:"new"`    // tokens that it generates
-	Runs   int `yaml:"runs"`   // child processes
+	Prompt int `yaml:"prompt" doc:"tokens of the prompt that the child process runs"`
+	New    int `yaml:"new" doc:"tokens that it generates"`
+	Runs   int `yaml:"runs" doc:"child processes"`
 }
 
 var memorySuite = Suite{

@@ -66,18 +66,16 @@ func (r *run) isolatedCase(ctx context.Context, i int, pending []plan.Suite) err
 		case errors.As(err, &f) || ctx.Err() != nil:
 			return err
 		case limit.Err() != nil:
-			return r.fail(ctx, i, "", r.timeError(w.step))
+			return r.fail(ctx, i, "", r.timeError(w.now.Name))
 		}
-		if w.suite() == "" {
-			err = inStep(w.step, err)
+		if len(pending) > 0 && len(w.left()) == 0 {
+			r.o.Log.Warn("a process did not end well", "case", r.p.Cases[i].Label, "err", err)
+			return nil
 		}
-		if err := r.fail(ctx, i, w.suite(), err); err != nil {
+		if err := w.blame(ctx, err); err != nil {
 			return err
 		}
-		pending = slices.DeleteFunc(slices.Clone(pending), func(s plan.Suite) bool {
-			return s.Name == w.suite() || r.done[r.cell(i, s)] || w.failed[s.Name]
-		})
-		if r.failed[i] || len(pending) == 0 {
+		if pending = w.left(); r.failed[i] || len(pending) == 0 {
 			return nil
 		}
 	}
@@ -98,16 +96,43 @@ type worker struct {
 	r       *run
 	index   int
 	pending []plan.Suite
-	step    string          // in work
-	failed  map[string]bool // suites that the process has told to have failed
+	now     step            // in work
+	failed  map[string]bool // suites that have failed
 }
 
-// suite is the name of the suite in work; "" while the case is opened.
-func (w *worker) suite() string {
-	if slices.ContainsFunc(w.pending, func(s plan.Suite) bool { return s.Name == w.step }) {
-		return w.step
+// left are the suites that the process has neither measured nor failed in.
+func (w *worker) left() []plan.Suite {
+	return slices.DeleteFunc(slices.Clone(w.pending), func(s plan.Suite) bool {
+		return w.failed[s.Name] || w.r.done[w.r.cell(w.index, s)]
+	})
+}
+
+// blame records which suites err, the end of the process, has failed: those in
+// work, else the case.
+func (w *worker) blame(ctx context.Context, err error) error {
+	blamed := false
+	for _, s := range w.left() {
+		if !slices.Contains(w.now.Suites, s.Name) {
+			continue
+		}
+		blamed = true
+		if err := w.r.fail(ctx, w.index, s.Name, err); err != nil {
+			return err
+		}
+		w.fails(s.Name)
 	}
-	return ""
+	if blamed {
+		return nil
+	}
+	return w.r.fail(ctx, w.index, "", inStep(w.now.Name, err))
+}
+
+// fails notes that a suite has failed.
+func (w *worker) fails(suite string) {
+	if w.failed == nil {
+		w.failed = map[string]bool{}
+	}
+	w.failed[suite] = true
 }
 
 // run starts the process, hands it the job and takes in what it measures. When
@@ -194,13 +219,16 @@ func (w *worker) take(p *launch.Process) error {
 
 // at shows how far the process is.
 func (w *worker) at(s step) {
-	was := w.suite()
-	w.step = s.Name
-	if now := w.suite(); now != was {
-		w.r.progress.pause()
-		w.r.progress.step(w.index, now, 0)
+	p := w.r.progress
+	if !slices.Equal(s.Suites, w.now.Suites) {
+		p.pause()
+		if len(s.Suites) > 1 {
+			p.join(w.index, s.Suites[0], s.Suites[1])
+		}
+		p.step(w.index, append(s.Suites, "")[0], 0)
 	}
-	w.r.progress.at(s.Name, s.Done, s.Total)
+	w.now = s
+	p.at(s.Name, s.Done, s.Total)
 }
 
 // keep writes a record of the process and notes what it says.
@@ -215,10 +243,7 @@ func (w *worker) keep(rec results.Record) error {
 		}
 	case results.KindFailure:
 		r.failed[i] = r.failed[i] || rec.Suite == ""
-		if w.failed == nil {
-			w.failed = map[string]bool{}
-		}
-		w.failed[rec.Suite] = true
+		w.fails(rec.Suite)
 		r.progress.drop(i, rec.Suite)
 		err := errors.New(rec.Message)
 		r.outcome.Failed = append(r.outcome.Failed, Failure{r.p.Cases[i].Label, rec.Suite, err})

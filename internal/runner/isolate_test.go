@@ -36,7 +36,8 @@ func work(role string) {
 	if err := errors.Join(err, json.Unmarshal(line, &j)); err != nil {
 		panic(err)
 	}
-	suite, how, _ := strings.Cut(role, " ")
+	last := max(strings.LastIndex(role, " "), 0)
+	suite, how := role[:last], role[last:]
 	out := &gate{svd: strings.Contains(os.Getenv("SVD"), j.Case), suite: suite, how: how}
 	if err := Work(context.Background(), j, out, plan.Settings{}, Options{Now: time.Now, Clock: bench.WallClock}); err != nil {
 		panic(err)
@@ -59,7 +60,7 @@ func (g *gate) Write(b []byte) (int, error) {
 	if !g.svd || m.Step == nil || m.Step.Name != g.suite {
 		return n, err
 	}
-	switch g.how {
+	switch strings.TrimSpace(g.how) {
 	case "panic":
 		panic("boom")
 	case "memory":
@@ -209,6 +210,25 @@ func TestWorkerEnds(t *testing.T) {
 		if f := failures[0]; f.Suite != c.suite || f.Class != c.class || !strings.Contains(f.Message, c.message) {
 			t.Errorf("%s: %+v, want %s %q", c.role, f, c.class, c.message)
 		}
+	}
+}
+
+// TestWorkerEndsInWalk: a worker that ends in the walk of two suites fails both
+// of them, and the third is measured all the same.
+func TestWorkerEndsInWalk(t *testing.T) {
+	p := makePlan(t, isolated+"  - divergence\n")
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	out, err := Run(context.Background(), p, isolate(t, p, path, "perplexity, divergence panic"))
+	if err != nil || out.Complete != 1 || len(out.Failed) != 2 || out.Measured != 4 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	for i, suite := range []string{"perplexity", "divergence"} {
+		if f := out.Failed[i]; f.Suite != suite || classify(f.Err) != results.ClassCrash {
+			t.Errorf("%+v, want a crash of %s", f, suite)
+		}
+	}
+	if out, err = Run(context.Background(), p, isolate(t, p, path, "nothing")); err != nil || out.Complete != 2 || out.Measured != 2 {
+		t.Errorf("again: %+v, %v", out, err)
 	}
 }
 

@@ -1,7 +1,7 @@
 package runner
 
 import (
-	"cmp"
+	"strings"
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
@@ -13,7 +13,7 @@ import (
 type progress struct {
 	r       *run
 	steps   map[stepID]*stepState
-	joined  map[stepID]string // names of steps that hold another suite's too
+	joined  map[stepID]string // the other suite of steps that hold two
 	start   time.Time
 	now     stepID
 	block   int       // of the step in work
@@ -62,15 +62,28 @@ func (r *run) skips(s plan.Step) bool {
 // join counts a suite's step on a case as part of that of another one, in
 // whose walk it is measured, and returns what to call the two.
 func (p *progress) join(index int, suite, joined string) (name string) {
-	name = suite + ", " + joined
-	p.joined[stepID{index, suite}] = name
+	p.joined[stepID{index, suite}] = joined
 	into, from := p.steps[stepID{index, suite}], p.steps[stepID{index, joined}]
 	if into != nil && from != nil {
 		into.guess += from.guess
 		delete(p.steps, stepID{index, joined})
 	}
-	return name
+	return p.name(stepID{index, suite})
 }
+
+// suites are those that a step measures; none while a case is opened.
+func (p *progress) suites(id stepID) []string {
+	switch joined := p.joined[id]; {
+	case joined != "":
+		return []string{id.suite, joined}
+	case id.suite != "":
+		return []string{id.suite}
+	}
+	return nil
+}
+
+// name is how a step of suites is shown.
+func (p *progress) name(id stepID) string { return strings.Join(p.suites(id), ", ") }
 
 // step says that a step begins, or a further block of it.
 func (p *progress) step(index int, suite string, block int) {
@@ -78,7 +91,7 @@ func (p *progress) step(index int, suite string, block int) {
 	c := p.r.p.Cases[index]
 	switch {
 	case suite != "":
-		p.tell(cmp.Or(p.joined[p.now], suite), 0, 0)
+		p.tell(p.name(p.now), 0, 0)
 	case p.r.o.Progress == nil || p.r.p.Env.Cached(c):
 	case c.Calibration != nil:
 		p.tell(string(subject.StageCalibrate), 0, 0)
@@ -152,7 +165,7 @@ func (p *progress) tell(step string, done, total int) {
 	now := p.r.o.Now()
 	e := Event{
 		Case: p.r.p.Cases[p.now.index].Label, Index: p.now.index + 1, Of: len(p.r.p.Cases),
-		Step: step, Done: done, Total: total, Elapsed: now.Sub(p.start), Left: p.left(now),
+		Step: step, Suites: p.suites(p.now), Done: done, Total: total, Elapsed: now.Sub(p.start), Left: p.left(now),
 	}
 	if e.Blocks = p.blocks(); e.Blocks > 0 {
 		e.Block = p.block + 1

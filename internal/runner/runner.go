@@ -51,10 +51,11 @@ type Options struct {
 
 // An Event is told whenever the run has moved on.
 type Event struct {
-	Case      string // label
-	Index, Of int    // of the case, from 1
-	Step      string // load, calibrate, compress or a suite
-	Done      int    // of Total, the step's own units
+	Case      string   // label
+	Index, Of int      // of the case, from 1
+	Step      string   // load, calibrate, compress, or the suites
+	Suites    []string // that the step measures; none while a case is opened
+	Done      int      // of Total, the step's own units
 	Total     int
 	Block     int // of a timing suite, from 1; 0 otherwise
 	Blocks    int

@@ -47,7 +47,8 @@ type message struct {
 
 // A step tells how far a worker is.
 type step struct {
-	Name        string // load, calibrate, compress or a suite
+	Name        string   // load, calibrate, compress, or the suites
+	Suites      []string `json:",omitempty"` // that it measures; none while the case is opened
 	Done, Total int
 }
 
@@ -71,7 +72,7 @@ func Work(ctx context.Context, j Job, out io.Writer, set plan.Settings, o Option
 	m := &messages{enc: json.NewEncoder(out)}
 	// A message that cannot be sent fails the next record too.
 	set.Warn = func(err error) { _ = m.send(message{Warning: err.Error()}) }
-	o.Progress = func(e Event) { _ = m.send(message{Step: &step{e.Step, e.Done, e.Total}}) }
+	o.Progress = func(e Event) { _ = m.send(message{Step: &step{e.Step, e.Suites, e.Done, e.Total}}) }
 	o.Log = slog.New(slog.DiscardHandler) // the parent tells what records say
 	p, err := j.plan(set)
 	if err != nil {
@@ -83,7 +84,7 @@ func Work(ctx context.Context, j Job, out io.Writer, set plan.Settings, o Option
 	for _, recipe := range j.Recipes {
 		r.recipes[recipe] = true
 	}
-	r.progress = &progress{r: r, steps: map[stepID]*stepState{}, start: o.Now()}
+	r.progress = newProgress(r)
 	var pending []plan.Suite
 	for _, s := range p.Suites {
 		if slices.Contains(j.Cells, Cell{s.Name, s.RecipeHash}) {

@@ -40,15 +40,15 @@ var models = map[string][]Shape{
 
 // Options says what to time.
 type Options struct {
-	Shapes []string `yaml:"shapes" doc:"names of models, such as llama-3-8b, or OUTxIN"`          // names of models, or OUTxIN
-	Batch  []int    `yaml:"batch" doc:"vectors that a matrix is multiplied with"`                 // vectors that a matrix is multiplied with
-	Cache  []string `yaml:"cache" doc:"whether the last cache holds the matrix before a product"` // cold, hot
-	Blocks int      `yaml:"blocks"`                                                               // randomised complete blocks
+	Shapes []string `yaml:"shapes" doc:"names of models, such as llama-3-8b, or OUTxIN"`
+	Batch  []int    `yaml:"batch" doc:"vectors that a matrix is multiplied with"`
+	Cache  []string `yaml:"cache" doc:"whether the last cache holds the matrix before a product; cold, hot"`
+	Blocks int      `yaml:"blocks" doc:"randomised complete blocks"`
 	// Samples and Time are the ceilings of a product in a block: so many
 	// samples, each of as many calls as fit its share of the time, at least
 	// one.
-	Samples int           `yaml:"samples"`
-	Time    time.Duration `yaml:"time"`
+	Samples int           `yaml:"samples" doc:"most samples of a product in a block"`
+	Time    time.Duration `yaml:"time" doc:"most time of a product in a block; one sample is always taken"`
 
 	// Slow remembers, by case, the products of which one call takes SlowTimes
 	// the Time: they are timed in the first SlowBlocks blocks only.

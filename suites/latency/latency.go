@@ -22,14 +22,14 @@ type Generator interface {
 
 // Options says what to time.
 type Options struct {
-	Prompt    []int         `yaml:"prompt"`     // prompt lengths, tokens
-	New       int           `yaml:"new"`        // tokens generated, the first included; ends of text are ignored
-	Blocks    int           `yaml:"blocks"`     // randomised complete blocks, at least
-	MaxBlocks int           `yaml:"max_blocks"` // ceiling of blocks; 0 is three times Blocks
-	Budget    time.Duration `yaml:"budget"`     // no block beyond Blocks begins after so long; 0 is no such limit
-	Launches  int           `yaml:"launches"`   // fresh processes of a case for the first Blocks blocks
-	Runs      int           `yaml:"runs"`       // timed generations of a case in a block
-	Warmup    time.Duration `yaml:"warmup"`     // most time for warming up a process, per prompt length
+	Prompt    []int         `yaml:"prompt" doc:"prompt lengths, tokens"`
+	New       int           `yaml:"new" doc:"tokens generated, the first included; ends of text are ignored"`
+	Blocks    int           `yaml:"blocks" doc:"randomised complete blocks, at least"`
+	MaxBlocks int           `yaml:"max_blocks" doc:"ceiling of blocks; 0 is three times blocks"`
+	Budget    time.Duration `yaml:"budget" doc:"no block beyond blocks begins after so long; 0 is no such limit"`
+	Launches  int           `yaml:"launches" doc:"fresh processes of a case for the first blocks"`
+	Runs      int           `yaml:"runs" doc:"timed generations of a case in a block"`
+	Warmup    time.Duration `yaml:"warmup" doc:"most time for warming up a process, per prompt length"`
 }
 
 // DefaultOptions times one short prompt: 32 runs of a case in 3 launches, a few
