@@ -25,7 +25,7 @@ var masks = []struct {
 	// Limits of the machine, and how well its products are known.
 	{regexp.MustCompile(`\d+ calls or more each`), "N calls or more each"},
 	{regexp.MustCompile(`read peak of memory .* FLOP/B`), "LIMITS"},
-	{regexp.MustCompile(`(?m)^warning: kernelspeed: \d+ of \d+ times are known less well.*\n\n?`), ""},
+	{regexp.MustCompile(`(?m)^warning: kernelspeed: (\d+ of \d+ (times are known less well|samples flagged)|other processes took).*\n\n?`), ""},
 	{regexp.MustCompile(`took=\S+`), "took=TIME"},
 	{regexp.MustCompile(`used=\S+Z`), "used=TIME"},
 	{regexp.MustCompile(`fresh-\d+`), "fresh-N"},

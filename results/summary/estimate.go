@@ -34,7 +34,7 @@ type Estimate struct {
 	// none was made. Adjusted is P after Holm's correction within the table.
 	P, Adjusted float64
 	Significant bool     // Adjusted <= Alpha, and not WithinNoise
-	WithinNoise bool     // a ratio of times that is no further from 1 than the A/A noise
+	WithinNoise bool     // a ratio of times that is no further from 1 than the A/A noise or control
 	Missing     string   // why there is no value; empty when there is one
 	Warnings    []string // reasons to doubt the numbers above
 }

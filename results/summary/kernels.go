@@ -96,10 +96,10 @@ func kernelItems(cells []map[string][]results.Record) []KernelItem {
 // limits are the fastest samples of each block, by metric and item.
 type limits map[string]map[blockKey]float64
 
-// add takes the samples of one case.
+// add takes the samples of one case, throttled ones left out.
 func (l limits) add(values []results.Record) {
 	for _, v := range values {
-		if v.Metric != "read_peak" && v.Metric != "fma_peak" {
+		if v.Metric != "read_peak" && v.Metric != "fma_peak" || slices.Contains(v.Flags, throttled) {
 			continue
 		}
 		name := v.Metric + " " + v.Item
@@ -129,7 +129,7 @@ func (row *Row) kernels(values []results.Record, items []KernelItem) {
 			k.Bytes = v.Value
 		case v.Metric == "kernel_flops":
 			k.Flops = v.Value
-		case v.Metric == "kernel_time":
+		case v.Metric == "kernel_time" && !slices.Contains(v.Flags, throttled):
 			key := blockKey{v.Run, v.Block}
 			k.blocks[key] = append(k.blocks[key], v.Value)
 			k.Calls += weight(v)
@@ -148,7 +148,7 @@ func (k *Kernel) estimate(peaks limits, why string) {
 		return
 	}
 	k.Time = blockMedian(k.blocks, func(_ blockKey, t float64) float64 { return t })
-	k.ReadRate, k.FlopRate = over(k.Bytes, k.Time), over(k.Flops, k.Time)
+	k.ReadRate, k.FlopRate = over(k.Bytes, k.Time, "kernel_bytes"), over(k.Flops, k.Time, "kernel_flops")
 	read := peaks["read_peak "+k.Cache]
 	if k.Cache == "hot" {
 		read = peaks["read_peak "+k.Shape+",hot"]
@@ -181,8 +181,12 @@ func blockMedian(blocks map[blockKey][]float64, f func(b blockKey, median float6
 	return e
 }
 
-// over returns the rate of so much work in a time.
-func over(work float64, time Estimate) Estimate {
+// over returns the rate of so much work in a time; metric is that of the work,
+// which is missing where a filter leaves it out.
+func over(work float64, time Estimate, metric string) Estimate {
+	if work == 0 {
+		return missing("%s is not among the records, or a filter leaves it out", metric)
+	}
 	e := time
 	e.Value, e.Lo, e.Hi, e.Warnings = work/time.Value, work/time.Hi, work/time.Lo, nil
 	return e
@@ -190,6 +194,9 @@ func over(work float64, time Estimate) Estimate {
 
 // share returns the median over blocks of the rate over the limit of the block.
 func share(blocks map[blockKey][]float64, work float64, limit map[blockKey]float64) Estimate {
+	if work == 0 {
+		return missing("what the product reads or computes is not recorded, or a filter leaves it out")
+	}
 	for key := range blocks {
 		if !(limit[key] > 0) {
 			return missing("the limit of the machine is not recorded in every block, or a filter leaves it out")
@@ -279,5 +286,36 @@ func (g *Group) doubtKernels() {
 	if unsure > 0 {
 		g.Warnings = append(g.Warnings, fmt.Sprintf("kernelspeed: %d of %s are known less well than aimed at, half an interval of %g %% of the median; "+
 			"the ceilings came first. The widest is ±%.2g %% (%s)", unsure, count(times, "time"), 100*kernelHalfWidth, 100*widest, which))
+	}
+	g.doubtMachine()
+}
+
+// doubtMachine tells how many times of products were taken while the clock was
+// low or others used the processors.
+func (g *Group) doubtMachine() {
+	slow, foreign, all := 0, 0, 0
+	for _, row := range g.Rows {
+		for _, v := range row.values["kernelspeed"] {
+			if v.Metric != "kernel_time" {
+				continue
+			}
+			all++
+			switch {
+			case slices.Contains(v.Flags, throttled):
+				slow++
+			case len(v.Flags) > 0:
+				foreign++
+			}
+		}
+	}
+	if slow > 0 {
+		w := fmt.Sprintf("kernelspeed: %d of %s flagged throttled, left out", slow, count(all, "sample"))
+		if float64(slow) > invalidShare*float64(all) {
+			w += fmt.Sprintf("; INVALID: more than %g %% were throttled; measure again", 100*invalidShare)
+		}
+		g.Warnings = append(g.Warnings, w)
+	}
+	if foreign > 0 {
+		g.Warnings = append(g.Warnings, fmt.Sprintf("kernelspeed: other processes took 10 %% of the processors' time or more during %d of %s", foreign, count(all, "sample")))
 	}
 }

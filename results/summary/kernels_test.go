@@ -133,3 +133,39 @@ func TestKernelsCannot(t *testing.T) {
 		}
 	}
 }
+
+// TestKernelsThrottled: flagged samples stay out of times and limits and are
+// counted, foreign work is counted only; a rate whose work no line tells is
+// missing and not 0.
+func TestKernelsThrottled(t *testing.T) {
+	s := kernelScript()
+	for i, r := range s.recs {
+		switch {
+		case r.Case == "dense" && r.Block == 5 && r.Kind == results.KindValue:
+			s.recs[i].Flags = []string{"throttled"}
+		case r.Case == "dense" && r.Block == 4 && r.Metric == "kernel_time":
+			s.recs[i].Flags = []string{"foreign-process"}
+		case r.Case == "int4" && r.Metric == "kernel_bytes":
+			s.recs[i].Metric, s.recs[i].Block = "kernel_time", 9
+			s.recs[i].Item = "other"
+		}
+	}
+	g := s.one(t, "dense")
+	d, q := g.Rows[0].Kernels[0], g.Rows[1].Kernels[0]
+	// Five of the blocks 2, 4, 2, 4, 2 are left.
+	if d.Time.Value != 2e-3 || d.Time.N != 5 || d.Time.HasInterval() || d.ReadShare.Value != 0.25 || d.Calls != 150 {
+		t.Errorf("dense: %+v, share %v, %v calls", d.Time, d.ReadShare.Value, d.Calls)
+	}
+	if g.Peaks[0].N != 11 {
+		t.Errorf("limit of memory from %d blocks, want 11", g.Peaks[0].N)
+	}
+	if q.ReadRate.Missing == "" || q.ReadShare.Missing == "" || q.Bound != "" || q.FlopRate.Missing != "" {
+		t.Errorf("without bytes: rate %+v, share %+v, bound by %q", q.ReadRate, q.ReadShare, q.Bound)
+	}
+	for _, want := range []string{"kernelspeed: 3 of 44 samples flagged throttled, left out",
+		"kernelspeed: other processes took 10 % of the processors' time or more during 3 of 44 samples"} {
+		if !slices.Contains(g.Warnings, want) {
+			t.Errorf("warnings %q, want %q among them", g.Warnings, want)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package summary
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -24,7 +23,7 @@ type Noise struct {
 // twice the noise (protocol.md 2.1).
 func (n Noise) Margin() float64 { return max(0.01, 2*n.HalfWidth) }
 
-// Throttled is the flag of samples that stay out of the headline.
+// throttled is the flag of samples that stay out of the headline.
 const throttled = "throttled"
 
 // invalidShare is the share of throttled samples above which a timing is
@@ -167,14 +166,19 @@ func noise(row *Row, of, control Timing) Noise {
 		HalfWidth: AANoise(d, Resamples, seedOf(row.Case, of.Item, "a/a"))}
 }
 
-// within marks a ratio that is inside the noise: no difference can be claimed.
+// within marks a ratio that is inside the noise, or no further from 1 than the
+// control: no difference can be claimed. The noise is drawn over blocks, so
+// that two processes of one case that differ for good show in Effect alone.
 func (n Noise) within(e *Estimate) {
-	if n.N > 0 && e.Missing == "" && math.Abs(math.Log(e.Value)) <= n.HalfWidth {
-		e.WithinNoise = true
-		e.warn("%s", n.inside())
+	if n.N == 0 || e.Missing != "" {
+		return
 	}
-}
-
-func (n Noise) inside() string {
-	return fmt.Sprintf("inside the A/A noise of %.2g %%: no difference can be claimed", 100*n.HalfWidth)
+	switch d := math.Abs(math.Log(e.Value)); {
+	case d <= n.HalfWidth:
+		e.WithinNoise = true
+		e.warn("inside the A/A noise of %.2g %%: no difference can be claimed", 100*n.HalfWidth)
+	case d <= math.Abs(math.Log(n.Effect)):
+		e.WithinNoise = true
+		e.warn("no further from 1 than the A/A control, %.3f: no difference can be claimed", n.Effect)
+	}
 }

@@ -119,3 +119,32 @@ func TestControl(t *testing.T) {
 		t.Errorf("far: %+v in %d launches, want [2, 2.4]", m, far.Launches)
 	}
 }
+
+// TestControlApart: the control is 3 % slower in every block. Its noise is 0,
+// yet a ratio of 1.02 cannot be told from what two processes make of nothing.
+func TestControlApart(t *testing.T) {
+	s := script{run: "r"}
+	for b := range 9 {
+		for _, v := range []struct {
+			c, metric string
+			value     float64
+		}{{"dense", "ttft", 1}, {"dense", "ttft_aa", 1.03}, {"near", "ttft", 1.02}, {"fast", "ttft", 0.98}, {"far", "ttft", 1.04}} {
+			s.line(v.c, results.Record{Kind: results.KindValue, Suite: "latency", Recipe: "r", Metric: v.metric, Item: "b1,ctx8", Block: b, Launch: b / 3, Value: v.value})
+		}
+	}
+	for c, n := range map[string]int{"dense": 18, "near": 9, "fast": 9, "far": 9} {
+		s.done(c, "latency", n)
+	}
+	g := s.one(t, "dense")
+	if n := g.TTFTNoise[0]; n.HalfWidth != 0 || math.Abs(n.Effect-1.03) > 1e-12 {
+		t.Errorf("noise %+v", n)
+	}
+	for _, row := range g.Rows[1:] {
+		r := row.TTFT[0].Ratio
+		near := row.Label != "far"
+		told := slices.Contains(r.Warnings, "no further from 1 than the A/A control, 1.030: no difference can be claimed")
+		if r.WithinNoise != near || told != near || r.Significant == near {
+			t.Errorf("%s: within %t, significant %t, warnings %q", row.Label, r.WithinNoise, r.Significant, r.Warnings)
+		}
+	}
+}
