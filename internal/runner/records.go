@@ -1,12 +1,14 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/sketchbench/sketchbench/internal/launch"
@@ -203,6 +205,70 @@ func (r *run) recipe(s plan.Suite) error {
 		Options: s.Recipe.Identity, Words: s.Recipe.Words, Corpus: s.Recipe.Corpus, Counts: s.Recipe.Counts, Tokens: s.Recipe.Tokens}
 	how := results.Record{Kind: results.KindRecipe, Scenario: r.p.Scenario.Name, Suite: s.Name, Exec: s.ExecHash, Options: s.Recipe.Exec}
 	return r.write(what, how)
+}
+
+// doubt notes a reason to doubt the values of a cell, once.
+func (r *run) doubt(c results.Cell, text string) {
+	if !slices.Contains(r.doubts[c], text) {
+		r.doubts[c] = append(r.doubts[c], text)
+	}
+}
+
+// doneLine says that a cell is complete.
+func (r *run) doneLine(i int, s *subject.Subject, su plan.Suite, values int) results.Record {
+	rec := results.Record{}
+	r.fill(&rec, i, results.KindDone, su)
+	rec.Artefact = artefactOf(s)
+	rec.Key, rec.Values = r.key(i, su), values
+	rec.Message = strings.Join(r.doubts[rec.Cell()], "; ")
+	r.done[rec.Cell()] = true
+	return rec
+}
+
+// A fatal error is about the records file: nothing more can be kept.
+type fatal struct{ error }
+
+func (f fatal) Unwrap() error { return f.error }
+
+func (r *run) write(recs ...results.Record) error {
+	if !r.started {
+		r.started = true
+		head := results.Record{Kind: results.KindRun, Scenario: r.p.Scenario.Name, Tool: r.o.Tool, Commit: r.o.Commit,
+			Host: r.o.Host, Threads: r.p.Env.Gemm.Threads, Device: r.p.Env.Device.Name(),
+			Environment: r.o.Environment, Text: string(r.p.Scenario.Text)}
+		recs = append([]results.Record{head}, recs...)
+	}
+	if err := r.w.Write(recs...); err != nil {
+		return fatal{err}
+	}
+	return nil
+}
+
+// fail records that a case, or one suite of it, failed. The error is nil
+// unless the run cannot go on.
+func (r *run) fail(ctx context.Context, i int, suite string, err error) error {
+	var f fatal
+	if errors.As(err, &f) {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var stage *subject.StageError
+	if errors.As(err, &stage) {
+		err = stage // without the names of the calls that led there
+	}
+	c := r.p.Cases[i]
+	r.failed[i] = r.failed[i] || suite == ""
+	r.progress.drop(i, suite)
+	r.outcome.Failed = append(r.outcome.Failed, Failure{c.Label, suite, err})
+	r.o.Log.Error("case failed", "case", c.Label, "suite", suite, "err", err)
+	rec := r.record(i, results.KindFailure)
+	rec.Suite, rec.Message, rec.Class, rec.Stage = suite, err.Error(), classify(err), "suite"
+	if stage != nil {
+		rec.Stage, rec.Message = string(stage.Stage), stage.Err.Error()
+	}
+	return r.write(rec)
 }
 
 // classify sorts a failure into the classes of records.
