@@ -44,6 +44,11 @@ func (g *Group) compareTimes(i, base int, host func(run string) string) {
 			t.Ratio = missing("the baseline was not timed: %s", g.Rows[base].TTFT[k].Median.Missing)
 		default:
 			t.Ratio = timeRatio(g.Rows[base], *row, k, host)
+			if t.Ratio.Missing == "" && (t.invalid || g.Rows[base].TTFT[k].invalid) {
+				t.Ratio = t.Ratio.withoutInterval()
+				t.Ratio.P = math.NaN()
+				t.Ratio.warn("INVALID times: the ratio has no interval and is not tested")
+			}
 			g.TTFTNoise[k].within(&t.Ratio)
 		}
 	}

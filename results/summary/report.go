@@ -106,15 +106,17 @@ type Timing struct {
 	// Ratio to the baseline in the same blocks: Hodges-Lehmann of ln ratios,
 	// its interval by inversion of the signed-rank test. Where no block is shared
 	// but the machine is the same, of all pairs instead, by Mann-Whitney, with a warning.
-	// Missing where the baseline was executed in another way.
+	// Missing where the baseline was executed in another way; without interval
+	// and test where too many samples of either were throttled.
 	Ratio    Estimate
 	P90      Estimate // seconds, over all samples that are not throttled
 	Samples  int
 	Foreign  int // samples flagged for foreign work; they count
 	Launches int // processes behind the blocks
 
-	blocks map[blockKey][]float64
-	launch map[blockKey]int
+	invalid bool // too many samples were throttled
+	blocks  map[blockKey][]float64
+	launch  map[blockKey]int
 }
 
 // blockKey is what times must share to be paired.

@@ -83,7 +83,7 @@ func (row *Row) time(values []results.Record, metric, item string) Timing {
 	if slow > 0 {
 		t.Median.warn("%d of %s flagged throttled, left out", slow, count(t.Samples, "sample"))
 	}
-	if float64(slow) > invalidShare*float64(t.Samples) {
+	if t.invalid = float64(slow) > invalidShare*float64(t.Samples); t.invalid {
 		t.Median.warn("INVALID: more than %g %% of the samples were throttled; measure again", 100*invalidShare)
 	}
 	return t

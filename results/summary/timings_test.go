@@ -148,3 +148,29 @@ func TestControlApart(t *testing.T) {
 		}
 	}
 }
+
+// TestInvalid: a case of whose 16 blocks two were throttled is twice as slow,
+// which is not claimed.
+func TestInvalid(t *testing.T) {
+	for slow, invalid := range map[int]bool{1: false, 2: true} {
+		s := script{run: "r"}
+		for b := range 16 {
+			for c, v := range map[string]float64{"dense": 1, "slow": 2} {
+				r := results.Record{Kind: results.KindValue, Suite: "latency", Recipe: "r", Metric: "ttft", Item: "b1,ctx8", Block: b, Value: v}
+				if c == "slow" && b < slow {
+					r.Flags = []string{"throttled"}
+				}
+				s.line(c, r)
+			}
+		}
+		s.done("dense", "latency", 16)
+		s.done("slow", "latency", 16)
+		g := s.one(t, "dense")
+		i := slices.IndexFunc(g.Rows, func(r Row) bool { return r.Label == "slow" })
+		r := g.Rows[i].TTFT[0].Ratio
+		told := slices.Contains(r.Warnings, "INVALID times: the ratio has no interval and is not tested")
+		if math.Abs(r.Value-2) > 1e-12 || r.HasInterval() == invalid || r.Significant == invalid || told != invalid {
+			t.Errorf("%d of 16 throttled: %+v", slow, r)
+		}
+	}
+}
