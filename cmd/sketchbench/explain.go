@@ -12,6 +12,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/runner"
 	"github.com/sketchbench/sketchbench/internal/stage"
+	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
 	"github.com/sketchbench/sketchbench/scenarios"
 )
@@ -22,6 +23,7 @@ type explanation struct {
 	Scenario string             `json:"scenario"`
 	ID       string             `json:"id"`
 	Label    string             `json:"label"`
+	Model    string             `json:"model"`
 	Stages   []stageView        `json:"stages"`
 	Records  string             `json:"records,omitempty"` // the file, if it is there
 	Cells    []runner.CellState `json:"cells,omitempty"`
@@ -73,12 +75,12 @@ func (a *app) explain(plans []*plan.Plan, f planFlags) error {
 
 func explainCase(p *plan.Plan, i int, records string) (explanation, error) {
 	c := p.Cases[i]
-	e := explanation{Scenario: p.Scenario.Name, ID: c.ID, Label: c.Label, Stages: []stageView{}}
+	e := explanation{Scenario: p.Scenario.Name, ID: c.ID, Label: c.Label, Model: p.Env.Model.Name, Stages: []stageView{}}
 	var requests []stage.Request
 	if p.WantsMoments() {
 		requests = append(requests, p.Env.MomentsRequest(*p.Context.Calibration()))
 	}
-	if c.Method.Compress != nil {
+	if c.Method.Compress != nil && !p.Env.Model.None() {
 		requests = append(requests, p.Env.ArtefactRequest(c))
 	}
 	for _, r := range requests {
@@ -117,7 +119,10 @@ func explainStage(cache stage.Cache, r stage.Request) (v stageView, err error) {
 
 func (e explanation) text(w *errWriter) {
 	w.printf("%s: %s (%s)\n", e.Scenario, e.Label, e.ID)
-	if len(e.Stages) == 0 {
+	switch {
+	case e.Model == subject.NoModel:
+		w.printf("random matrices: no stage is cached\n")
+	case len(e.Stages) == 0:
 		w.printf("the uncompressed model: no stage is cached\n")
 	}
 	for _, s := range e.Stages {

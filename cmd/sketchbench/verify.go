@@ -109,6 +109,9 @@ func (v *verifier) entry(path string) {
 			err = a.Close()
 		}
 	}
+	if err != nil && !isThere(path) {
+		return // deleted or set aside by a run meanwhile
+	}
 	v.result(path, fmt.Sprintf("cache entry, %d bytes", bytes), err, "the next run that wants it sets it aside and makes it anew")
 }
 

@@ -40,9 +40,13 @@ func (x *expander) suites(only []string) {
 			x.addSuite(e, only, seen)
 		}
 	}
+	var names []string
+	for _, s := range x.s.Suites {
+		names = append(names, s.Name)
+	}
 	for _, name := range only {
-		if !slices.ContainsFunc(x.s.Suites, func(s scenarios.Suite) bool { return s.Name == name }) {
-			x.faults.Add(scenarios.Pos{}, "--suites: %q is no suite of this scenario%s", name, scenarios.DidYouMean(name, suites.Names()))
+		if !slices.Contains(names, name) {
+			x.faults.Add(scenarios.Pos{}, "--suites: %q is no suite of this scenario, which has %s%s", name, strings.Join(names, ", "), scenarios.DidYouMean(name, names))
 		}
 	}
 }

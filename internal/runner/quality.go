@@ -33,12 +33,15 @@ func (r *run) quality(ctx context.Context) error {
 		if err := measure(ctx, i, pending); err != nil {
 			return err
 		}
-		if r.o.FailFast && len(r.outcome.Failed) > 0 {
+		if r.failsFast() {
 			return nil
 		}
 	}
 	return nil
 }
+
+// failsFast tells that a failure ends the run.
+func (r *run) failsFast() bool { return r.o.FailFast && len(r.outcome.Failed) > 0 }
 
 // boundedCase measures a case within the time limit.
 func (r *run) boundedCase(ctx context.Context, i int, pending []plan.Suite) error {

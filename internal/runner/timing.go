@@ -16,11 +16,8 @@ import (
 
 // timing runs the timing suites in randomised complete blocks.
 func (r *run) timing(ctx context.Context) error {
-	if r.o.FailFast && len(r.outcome.Failed) > 0 {
-		return nil
-	}
 	for _, su := range r.p.Suites {
-		if !su.Timing {
+		if !su.Timing || r.failsFast() {
 			continue
 		}
 		if err := r.timingSuite(ctx, su); err != nil {
@@ -71,7 +68,7 @@ func (r *run) timingSuite(ctx context.Context, su plan.Suite) error {
 			}
 		}
 	}()
-	if err := t.open(ctx); err != nil || len(t.cases) == 0 {
+	if err := t.open(ctx); err != nil || len(t.cases) == 0 || r.failsFast() {
 		return err
 	}
 	if su.Launched != nil {
@@ -84,7 +81,7 @@ func (r *run) timingSuite(ctx context.Context, su plan.Suite) error {
 		r.o.Log.Info("timing in processes", "suite", su.Name, "cases", len(t.cases), "resident", t.resident)
 	}
 	defer t.end()
-	if err := t.run(ctx); err != nil {
+	if err := t.run(ctx); err != nil || r.failsFast() {
 		return err
 	}
 	return t.write()
@@ -129,7 +126,7 @@ func (t *timings) run(ctx context.Context) error {
 	start := t.r.o.Now()
 	orders := bench.Blocks(blockSeed, len(t.cases), t.layout.MaxBlocks)
 	for b, order := range orders {
-		if b >= t.blocks && t.enough(t.r.o.Now().Sub(start)) {
+		if t.r.failsFast() || b >= t.blocks && t.enough(t.r.o.Now().Sub(start)) {
 			break
 		}
 		if err := t.block(ctx, b, order); err != nil {
@@ -184,7 +181,7 @@ func (t *timings) attempt(ctx context.Context, c *timed, block int, step func(co
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if c.failed {
+	if c.failed || t.r.failsFast() {
 		return nil
 	}
 	err := step(ctx, c, block)

@@ -205,6 +205,32 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
+// TestTimingFailsFast ends with the first process that dies; no block of the
+// suite is kept.
+func TestTimingFailsFast(t *testing.T) {
+	p := makePlan(t, text)
+	path := filepath.Join(t.TempDir(), "r.jsonl")
+	o := options(t, path)
+	o.FailFast = true
+	died := false
+	o.Launch = here(func(order suites.Order, _, block int) error {
+		if died && block >= 0 {
+			t.Errorf("block %d after the failure", block+1)
+		}
+		if died = order.Child.Artefact != "" && block == 1; died {
+			return &launch.Exit{Code: 2}
+		}
+		return nil
+	})
+	out, err := Run(context.Background(), p, o)
+	if err != nil || len(out.Failed) != 1 || out.Complete != 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	if values := timingsOf(t, path); len(values) > 0 {
+		t.Errorf("%d values", len(values))
+	}
+}
+
 // TestFurtherBlocks adds blocks until the medians are known, or a ceiling is
 // reached, which is told.
 func TestFurtherBlocks(t *testing.T) {

@@ -198,7 +198,11 @@ func Verify(ctx context.Context, entry string, progress Progress) (int64, error)
 	if err != nil {
 		return 0, err
 	}
-	if got, want := hashOf(b), filepath.Base(entry); got != want {
+	abs, err := filepath.Abs(entry)
+	if err != nil {
+		return 0, err
+	}
+	if got, want := hashOf(b), filepath.Base(abs); got != want {
 		return 0, fmt.Errorf("%s: SHA-256 %s, want %s, the folder's name", path, got, want)
 	}
 	c, err := readContent(entry)

@@ -92,38 +92,88 @@ const detailRows = 12
 func (b *builder) divergenceNotes() []string {
 	var rows []string
 	var of summary.Divergence
-	floor, top1 := 0.0, 1.0
+	floor, top1 := math.NaN(), math.NaN()
 	for _, r := range b.g.Rows {
 		d := r.Divergence
 		if d.KL.Missing != "" || !b.g.Suites["divergence"] {
 			continue
 		}
-		if d.FloorKL.Missing == "" {
-			floor, top1 = max(floor, d.FloorKL.Value), min(top1, d.FloorTop1.Value)
-		}
+		floor, top1 = largest(floor, d.FloorKL), smallest(top1, d.FloorTop1)
 		if d.Self {
 			continue
 		}
 		of = d
-		s := fmt.Sprintf("%s: top-5 %s, RMS Δp %s", r.Label, Significant(d.Top5.Value, 3), Significant(d.RMSDP.Value, 3))
-		for _, name := range []string{"p50", "p99", "max"} {
-			if v, ok := d.KLAt[name]; ok {
-				s += fmt.Sprintf(", KL %s %s", name, Significant(v, 3))
-			}
+		if s := divergenceDetails(d); s != "" {
+			rows = append(rows, r.Label+": "+s)
 		}
-		rows = append(rows, s)
 	}
-	if len(rows) == 0 {
+	if of.Targets == 0 {
 		return nil
 	}
 	first := fmt.Sprintf("KL (nat): mean over %.0f targets of KL(uncompressed ‖ case) over the whole vocabulary; top-1 agreement: share of targets at which both find the same token likeliest", of.Targets)
 	if of.KL.HasInterval() {
 		first += fmt.Sprintf("; t intervals over %d windows", of.KL.N)
 	}
-	first += fmt.Sprintf("; floor, the uncompressed model against itself: KL %s, top-1 %s", Significant(floor, 2), Significant(top1, 4))
-	first += fmt.Sprintf("; perplexity of the uncompressed model %s, mean entropy %s nat", Significant(of.BasePerplexity.Value, 4), Significant(of.BaseEntropy.Value, 3))
-	if len(rows) > detailRows {
+	if s := numbers([]named{{"KL", floor, 2}, {"top-1", top1, 4}}); s != "" {
+		first += "; floor, the uncompressed model against itself: " + s
+	}
+	if s := numbers([]named{{"perplexity of the uncompressed model", of.BasePerplexity.Value, 4}}); s != "" {
+		first += "; " + s
+	}
+	if s := numbers([]named{{"mean entropy", of.BaseEntropy.Value, 3}}); s != "" {
+		first += ", " + s + " nat"
+	}
+	switch {
+	case len(rows) == 0:
+		return []string{first}
+	case len(rows) > detailRows:
 		return []string{first + "; top-5 overlap, Δp and percentiles: in JSON and CSV"}
 	}
 	return []string{first, "overlap of the five likeliest tokens, change Δp of the target's probability, percentiles over targets: " + strings.Join(rows, "; ")}
+}
+
+// divergenceDetails are the numbers of a row that have no column.
+func divergenceDetails(d summary.Divergence) string {
+	list := []named{{"top-5", d.Top5.Value, 3}, {"RMS Δp", d.RMSDP.Value, 3}}
+	for _, name := range []string{"p50", "p99", "max"} {
+		if v, ok := d.KLAt[name]; ok {
+			list = append(list, named{"KL " + name, v, 3})
+		}
+	}
+	return numbers(list)
+}
+
+// A named is a number in a note.
+type named struct {
+	name   string
+	value  float64
+	digits int
+}
+
+// numbers lists those that there are; a filter may have left out others, which
+// are NaN.
+func numbers(list []named) string {
+	var parts []string
+	for _, n := range list {
+		if !math.IsNaN(n.value) {
+			parts = append(parts, n.name+" "+Significant(n.value, n.digits))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// largest is the larger of what there is.
+func largest(v float64, e summary.Estimate) float64 {
+	if e.Missing != "" || v >= e.Value {
+		return v
+	}
+	return e.Value
+}
+
+// smallest is the smaller of what there is.
+func smallest(v float64, e summary.Estimate) float64 {
+	if e.Missing != "" || v <= e.Value {
+		return v
+	}
+	return e.Value
 }

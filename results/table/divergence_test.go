@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/keys"
+	"github.com/sketchbench/sketchbench/results/summary"
 	"github.com/sketchbench/sketchbench/results/table"
 )
 
@@ -75,6 +77,23 @@ func TestDivergenceGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "divergence.txt", text.Bytes())
+}
+
+// TestDivergenceFiltered: notes tell what the filter has left, and no more.
+func TestDivergenceFiltered(t *testing.T) {
+	for _, expr := range []string{"metric=kl", "metric~self_*", "metric=top5", "metric!=base_entropy"} {
+		filter, err := keys.ParseFilter([]string{expr})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := table.Text(&b, buildWith(t, divergences(), summary.Options{Filter: filter}, nil), 0); err != nil {
+			t.Fatal(err)
+		}
+		if s := b.String(); strings.Contains(s, "NaN") || strings.Contains(s, "top-5") != (expr == "metric!=base_entropy") {
+			t.Errorf("%s:\n%s", expr, s)
+		}
+	}
 }
 
 // TestDetails: what people are told in a note, programs get as columns.
