@@ -256,7 +256,7 @@ func (b Block) time(ctx context.Context, p product) error {
 			}
 		}
 	}
-	first, err := b.calls(p, 1)
+	first, err := b.repeat(1, p.call)
 	if err != nil {
 		return err
 	}
@@ -273,7 +273,7 @@ func (b Block) time(ctx context.Context, p product) error {
 	}
 	if first >= b.Options.Time {
 		if !slow {
-			if first, err = b.calls(p, 1); err != nil {
+			if first, err = b.repeat(1, p.call); err != nil {
 				return err
 			}
 		}
@@ -285,7 +285,7 @@ func (b Block) time(ctx context.Context, p product) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		d, err := b.calls(p, calls)
+		d, err := b.repeat(calls, p.call)
 		if err == nil {
 			err = sample(d, calls)
 		}
@@ -294,16 +294,6 @@ func (b Block) time(ctx context.Context, p product) error {
 		}
 	}
 	return nil
-}
-
-// calls times n calls, the wait for the device included.
-func (b Block) calls(p product, n int) (time.Duration, error) {
-	return b.Clock(func() error {
-		for range n {
-			p.call()
-		}
-		return b.Device.Sync()
-	})
 }
 
 // callsIn returns how often something that takes once fits into a time, at
