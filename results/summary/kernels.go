@@ -116,7 +116,7 @@ func (row *Row) kernels(values []results.Record, items []KernelItem) {
 	peaks := limits{}
 	peaks.add(values)
 	row.Kernels = make([]Kernel, len(items))
-	at := map[string]*Kernel{}
+	at, low := map[string]*Kernel{}, map[string]int{} // low counts throttled samples
 	for i, item := range items {
 		row.Kernels[i] = Kernel{KernelItem: item, blocks: map[blockKey][]float64{}}
 		at[item.Item] = &row.Kernels[i]
@@ -129,14 +129,20 @@ func (row *Row) kernels(values []results.Record, items []KernelItem) {
 			k.Bytes = v.Value
 		case v.Metric == "kernel_flops":
 			k.Flops = v.Value
-		case v.Metric == "kernel_time" && !slices.Contains(v.Flags, throttled):
+		case v.Metric == "kernel_time" && slices.Contains(v.Flags, throttled):
+			low[v.Item]++
+		case v.Metric == "kernel_time":
 			key := blockKey{v.Run, v.Block}
 			k.blocks[key] = append(k.blocks[key], v.Value)
 			k.Calls += weight(v)
 		}
 	}
 	for i := range row.Kernels {
-		row.Kernels[i].estimate(peaks, row.Why("kernelspeed"))
+		why := row.Why("kernelspeed")
+		if n := low[items[i].Item]; n > 0 {
+			why = fmt.Sprintf("%s: all of %s flagged throttled", row.Label, count(n, "sample"))
+		}
+		row.Kernels[i].estimate(peaks, why)
 	}
 }
 

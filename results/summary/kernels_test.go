@@ -168,4 +168,12 @@ func TestKernelsThrottled(t *testing.T) {
 			t.Errorf("warnings %q, want %q among them", g.Warnings, want)
 		}
 	}
+	for i, r := range s.recs {
+		if r.Case == "dense" && r.Kind == results.KindValue {
+			s.recs[i].Flags = []string{"throttled"}
+		}
+	}
+	if m := s.one(t, "dense").Rows[0].Kernels[0].Time.Missing; m != "dense: all of 18 samples flagged throttled" {
+		t.Errorf("all throttled: %q", m)
+	}
 }
