@@ -40,6 +40,7 @@ calibration: {corpus: demo-calibration, sequences: 2, length: 32}
 suites:
   - {name: approx, windows: 1}
   - {name: perplexity, recipe: gptq-64, corpus: demo, windows: 8}
+  - divergence
   - {name: latency, prompt: 8, new: 4, blocks: 6, max_blocks: 6, launches: 2, runs: 2, warmup: 50ms}
   - {name: memory, prompt: 8, new: 2, runs: 1}
 `

@@ -41,6 +41,12 @@ func (a *app) plan(args []string, f planFlags) (err error) {
 	if f.format != "text" && f.format != "json" {
 		return fmt.Errorf("%w: --format %s, want text or json", errUsage, f.format)
 	}
+	if f.explain != "" && f.lock {
+		return fmt.Errorf("%w: --explain and --lock: want one of them", errUsage)
+	}
+	if f.explain == "" && f.output != "" {
+		return fmt.Errorf("%w: -o %s is for --explain: plan writes no records", errUsage, f.output)
+	}
 	cache, why, err := a.cacheDir()
 	if err != nil {
 		return err

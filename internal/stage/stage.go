@@ -256,7 +256,7 @@ func (c Cache) setAside(root, hash string, fault error) error {
 		return err
 	}
 	if err := os.Rename(filepath.Join(root, hash), filepath.Join(aside, "entry")); err != nil {
-		return err
+		return errors.Join(err, os.Remove(aside))
 	}
 	c.warn(fmt.Errorf("damaged cache entry set aside as %s: %w", aside, fault))
 	return nil
