@@ -288,7 +288,7 @@ func TestMended(t *testing.T) {
 // the command that goes on, which then completes the records.
 func TestSignals(t *testing.T) {
 	dir := workplace(t)
-	args := []string{"run", "everything.yaml", "--progress", "plain", "--suites", "approx,perplexity,latency,memory"}
+	args := []string{"run", "everything.yaml", "--progress", "plain", "--suites", "approx,perplexity,divergence,latency,memory"}
 	for _, s := range []struct {
 		signal os.Signal
 		after  string // what the run is doing when it comes
@@ -316,7 +316,7 @@ func TestSignals(t *testing.T) {
 		if !sent || cmd.ProcessState.ExitCode() != exitStopped {
 			t.Fatalf("%v: sent %v, %v, want exit 75:\n%s", s.signal, sent, err, o.stderr)
 		}
-		const goesOn = "the same command goes on: sketchbench run everything.yaml --progress plain --suites approx,perplexity,latency,memory"
+		const goesOn = "the same command goes on: sketchbench run everything.yaml --progress plain --suites approx,perplexity,divergence,latency,memory"
 		if !strings.HasSuffix(o.lastLine(), goesOn) || !strings.Contains(o.lastLine(), "stopped after") {
 			t.Errorf("last line %q", o.lastLine())
 		}
