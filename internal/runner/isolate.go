@@ -209,6 +209,9 @@ func (w *worker) take(p *launch.Process) error {
 		if m.Warning != "" {
 			w.r.o.Log.Warn(m.Warning)
 		}
+		if e, tell := m.Evicted, w.r.p.Env.Cache.Evicted; e != nil && tell != nil {
+			tell(e.Path, e.Bytes, e.LastUse)
+		}
 		if m.Record != nil {
 			if err := w.keep(*m.Record); err != nil {
 				return err

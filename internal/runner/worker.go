@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sketchbench/sketchbench/internal/plan"
 	"github.com/sketchbench/sketchbench/internal/subject"
@@ -43,6 +44,14 @@ type message struct {
 	Record  *results.Record `json:"record,omitempty"`
 	Step    *step           `json:"step,omitempty"`
 	Warning string          `json:"warning,omitempty"`
+	Evicted *evicted        `json:"evicted,omitempty"`
+}
+
+// An evicted entry of the cache was deleted to keep within its limit.
+type evicted struct {
+	Path    string
+	Bytes   int64
+	LastUse time.Time
 }
 
 // A step tells how far a worker is.
@@ -72,6 +81,9 @@ func Work(ctx context.Context, j Job, out io.Writer, set plan.Settings, o Option
 	m := &messages{enc: json.NewEncoder(out)}
 	// A message that cannot be sent fails the next record too.
 	set.Warn = func(err error) { _ = m.send(message{Warning: err.Error()}) }
+	set.Evicted = func(path string, bytes int64, lastUse time.Time) {
+		_ = m.send(message{Evicted: &evicted{path, bytes, lastUse}})
+	}
 	o.Progress = func(e Event) { _ = m.send(message{Step: &step{e.Step, e.Suites, e.Done, e.Total}}) }
 	o.Log = slog.New(slog.DiscardHandler) // the parent tells what records say
 	p, err := j.plan(set)
