@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -13,6 +14,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/sketchbench/sketchbench/results"
 )
 
 // soakTest, when not empty, makes TestKill kill two hundred times and runs
@@ -233,4 +237,55 @@ func open(t *testing.T, dir string) string {
 		}
 	}
 	return dir
+}
+
+// TestSoakKernels kills a run of the suite that needs no model, which cannot
+// be among the others: every case is measured once.
+func TestSoakKernels(t *testing.T) {
+	soaking(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "small.yaml"), []byte(`name: small
+model: none
+baseline: dense
+methods: [dense, {name: int4, bits: 4, group: 32}]
+suites: [{name: kernelspeed, shapes: [64x64], batch: [1], cache: cold, blocks: 6, samples: 3, time: 1ms}]
+`))
+	args := []string{"run", "small.yaml", "--progress", "none"}
+	start := time.Now()
+	if o := runProcess(t, dir, nil, append(args, "-o", "whole.jsonl")...); o.code != 0 {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	took := time.Since(start)
+	rng := rand.New(rand.NewPCG(13, 0))
+	for range 20 {
+		cmd := process(t, dir, nil, args...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(rng.Int64N(int64(took))))
+		if err := cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed, or done before
+	}
+	if o := runProcess(t, dir, nil, args...); o.code != 0 {
+		t.Fatalf("exit %d: %s", o.code, o.stderr)
+	}
+	// That done lines count the values that stand there is what verify checks.
+	if o := runProcess(t, dir, nil, "verify", "small.records.jsonl"); o.code != 0 {
+		t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)
+	}
+	recs, _, err := results.Parse("small", read(t, filepath.Join(dir, "small.records.jsonl")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := map[string]int{}
+	for _, r := range recs {
+		if r.Kind == results.KindDone {
+			done[r.Method]++
+		}
+	}
+	if len(done) != 2 || done["dense"] != 1 || done["int4"] != 1 {
+		t.Errorf("done lines %v", done)
+	}
 }
