@@ -104,7 +104,10 @@ func (f *File) parse(b []byte) error {
 	if err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(entries)) {
+	f.tensors = make(map[string]Tensor, len(entries))
+	names := slices.AppendSeq(make([]string, 0, len(entries)), maps.Keys(entries))
+	slices.Sort(names)
+	for _, name := range names {
 		e := entries[name]
 		if err := checkEntry(e, len(data)); err != nil {
 			return fmt.Errorf("tensor %q: %w", name, err)
@@ -113,7 +116,7 @@ func (f *File) parse(b []byte) error {
 		t := data[e.Offsets[0]:e.Offsets[1]:e.Offsets[1]]
 		f.tensors[name] = Tensor{name, e.DType, e.Shape, t}
 	}
-	return checkPlaces(entries, len(data))
+	return checkPlaces(entries, names, len(data))
 }
 
 // parseHeader reads the header's JSON, refusing duplicate names, and sets
@@ -202,9 +205,10 @@ func checkEntry(e entry, data int) error {
 	return nil
 }
 
-// checkPlaces checks that the tensors fill the data, each byte once.
-func checkPlaces(entries map[string]entry, data int) error {
-	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
+// checkPlaces checks that the tensors fill the data, each byte once. It orders
+// names by place.
+func checkPlaces(entries map[string]entry, names []string, data int) error {
+	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(slices.Compare(entries[a].Offsets, entries[b].Offsets), cmp.Compare(a, b))
 	})
 	at, last := 0, ""
