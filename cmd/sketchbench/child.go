@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sketchbench/sketchbench/bench"
-	"github.com/sketchbench/sketchbench/internal/launch"
 	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/suites"
 )
@@ -18,11 +15,7 @@ import (
 // child runs this program with the given arguments and returns what it
 // prints. It is killed when ctx ends.
 func child(ctx context.Context, args ...string) ([]byte, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	p, err := launch.Start(exe, nil, args...)
+	p, err := self(args...)()
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +43,7 @@ func (a *app) childCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return errors.Join(json.NewEncoder(a.out).Encode(peak))
+			return json.NewEncoder(a.out).Encode(peak)
 		},
 	}
 	cmd.Flags().StringVar(&c.Model, "model", "", "as in the scenario")

@@ -149,10 +149,6 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		return err
-	}
 	show := a.newProgress()
 	start := time.Now()
 	path := f.records(p)
@@ -162,11 +158,11 @@ func (a *app) runOne(ctx context.Context, p *plan.Plan, f runFlags) error {
 		Records: path, RunID: newRunID(start), Now: time.Now, Clock: bench.WallClock,
 		Tool: moduleVersion(), Commit: buildCommit(), Host: env.Identity(), Environment: envJSON,
 		FailFast: f.failFast, TimeLimit: f.timeLimit, Log: log, Progress: show.event,
-		Launch: runner.Launch(exe, suites.TimingCommand), Meter: bench.Meter{Root: os.DirFS("/")},
+		Launch: runner.Launch(self(suites.TimingCommand)), Meter: bench.Meter{Root: os.DirFS("/")},
 		Memory: func() int64 { return bench.AvailableMemory(os.DirFS("/")) },
 	}
 	if f.isolate {
-		o.Worker = startWorker
+		o.Worker = self(workerName)
 	}
 	out, err := runner.Run(ctx, p, o)
 	show.close()

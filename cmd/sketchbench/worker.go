@@ -19,13 +19,15 @@ import (
 // workerName is the hidden command of a process that measures one case.
 const workerName = "worker"
 
-// startWorker starts this program as a worker.
-func startWorker() (*launch.Process, error) {
-	exe, err := os.Executable()
-	if err != nil {
-		return nil, err
+// self returns what starts this program with the given arguments.
+func self(args ...string) func() (*launch.Process, error) {
+	return func() (*launch.Process, error) {
+		exe, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		return launch.Start(exe, nil, args...)
 	}
-	return launch.Start(exe, nil, workerName)
 }
 
 func (a *app) workerCommand() *cobra.Command {

@@ -23,11 +23,11 @@ type Remote interface {
 	Close() error
 }
 
-// Launch returns what starts a Remote: the program at path, with args to make
-// it call suites.Serve.
-func Launch(path string, args ...string) func(context.Context, suites.Order) (Remote, error) {
+// Launch returns what makes a Remote of the process that start starts, which
+// calls suites.Serve.
+func Launch(start func() (*launch.Process, error)) func(context.Context, suites.Order) (Remote, error) {
 	return func(ctx context.Context, o suites.Order) (Remote, error) {
-		p, err := launch.Start(path, nil, args...)
+		p, err := start()
 		if err != nil {
 			return nil, err
 		}

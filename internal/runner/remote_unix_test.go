@@ -17,7 +17,8 @@ import (
 // shell starts a Remote that is a shell script; what it reads are an order and
 // requests, a line each.
 func shell(ctx context.Context, script string) (Remote, error) {
-	return Launch("/bin/sh", "-c", script)(ctx, suites.Order{Suite: "latency"})
+	start := func() (*launch.Process, error) { return launch.Start("/bin/sh", nil, "-c", script) }
+	return Launch(start)(ctx, suites.Order{Suite: "latency"})
 }
 
 func TestRemoteEnds(t *testing.T) {
