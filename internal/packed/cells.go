@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"math/bits"
 )
 
 // MaxClasses is the most classes of input channels that a Cells matrix may
@@ -38,24 +37,6 @@ type Cells struct {
 	// Cells holds Rows × S_row f16 values, S_row the sum of Sizes. A cell
 	// that no weight fell into is +Inf.
 	Cells []uint16
-}
-
-// Mix64 is the finalizer of SplitMix64 (Steele, Lea and Flood, "Fast
-// splittable pseudorandom number generators", OOPSLA 2014), a bijection.
-func Mix64(x uint64) uint64 {
-	x ^= x >> 30
-	x *= 0xbf58476d1ce4e5b9
-	x ^= x >> 27
-	x *= 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// CellIndex returns the cell of an address, in [0, cells): the high 64 bits of
-// Mix64(address XOR seed)·cells, multiply-shift range reduction (methods.md
-// 3.10, A4).
-func CellIndex(seed, address uint64, cells uint32) uint32 {
-	hi, _ := bits.Mul64(Mix64(address^seed), uint64(cells))
-	return uint32(hi)
 }
 
 // CellLayout is what a Cells matrix implies about its addresses.
