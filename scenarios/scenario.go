@@ -47,6 +47,13 @@ type Method struct {
 	// sizes, at equal stored bytes. "" if absent.
 	Match    string
 	MatchPos Pos
+	// Bytes are sizes to aim at, in stored bits per weight; an axis.
+	Bytes    []float64
+	BytesPos Pos
+	// Per says whether every matrix keeps to the size, or all together: PerMatrix
+	// or PerModel.
+	Per      string
+	PerPos   Pos
 	Seeds    []uint64 // nil if absent
 	SeedsPos Pos
 	// Only and Except choose tensors by name pattern (path.Match, where *
@@ -255,16 +262,31 @@ func method(n Node, path string, faults *Faults) Method {
 	for _, f := range n.Fields {
 		one := Node{Pos: f.Pos, Kind: Map, Fields: []Field{f}}
 		var shared struct {
-			Match  string   `yaml:"match"`
-			Seeds  []uint64 `yaml:"seeds"`
-			Only   []string `yaml:"only"`
-			Except []string `yaml:"except"`
+			Match  string    `yaml:"match"`
+			Bytes  []float64 `yaml:"bytes"`
+			Per    string    `yaml:"per"`
+			Seeds  []uint64  `yaml:"seeds"`
+			Only   []string  `yaml:"only"`
+			Except []string  `yaml:"except"`
 		}
 		switch f.Key {
 		case "name":
 		case "match":
 			Decode(one, path, &shared, faults)
 			m.Match, m.MatchPos = shared.Match, f.Value.Pos
+		case "bytes":
+			before := len(faults.List)
+			Decode(one, path, &shared, faults)
+			m.Bytes, m.BytesPos = shared.Bytes, f.Value.Pos
+			if len(faults.List) == before {
+				checkBytes(m, f.Value, faults)
+			}
+		case "per":
+			Decode(one, path, &shared, faults)
+			m.Per, m.PerPos = shared.Per, f.Value.Pos
+			if m.Per != PerMatrix && m.Per != PerModel {
+				faults.Add(m.PerPos, "%s.per: %q, want one of %s, %s", path, m.Per, PerMatrix, PerModel)
+			}
 		case "seeds":
 			Decode(one, path, &shared, faults)
 			m.Seeds, m.SeedsPos = shared.Seeds, f.Pos
@@ -284,6 +306,28 @@ func method(n Node, path string, faults *Faults) Method {
 		}
 	}
 	return m
+}
+
+// What a size holds for.
+const (
+	PerMatrix = "matrix" // every matrix keeps to it
+	PerModel  = "model"  // all matrices together keep to it
+)
+
+// checkBytes checks sizes to aim at.
+func checkBytes(m Method, n Node, faults *Faults) {
+	if len(m.Bytes) == 0 {
+		faults.Add(n.Pos, "%s.bytes: empty, want at least one size such as 0.5bpw", m.Path)
+	}
+	for i, bits := range m.Bytes {
+		if !(bits > 0 && bits <= 32) {
+			at, name := n.Pos, "bytes"
+			if n.Kind == List {
+				at, name = n.Items[i].Pos, fmt.Sprintf("bytes[%d]", i)
+			}
+			faults.Add(at, "%s.%s: %v, want stored bits per weight above 0 and at most 32, such as 0.5bpw", m.Path, name, bits)
+		}
+	}
 }
 
 func overrides(n Node, path string, faults *Faults) []Override {

@@ -89,6 +89,8 @@ func methodSchema(m Entry, names []string) Schema {
 	}
 	if m.Match {
 		p["match"] = Schema{"enum": names, "description": "one case for each size of the named method, at equal stored bytes"}
+		p["bytes"] = described(oneOrMore(scalarSchema(reflect.TypeFor[float64]())), "stored bits per weight to keep within, such as 0.5bpw: the largest setting that fits")
+		p["per"] = Schema{"enum": []string{PerMatrix, PerModel}, "description": "whether every matrix keeps to the size of match or bytes (default), or all together"}
 	}
 	return object(p, "name")
 }

@@ -176,7 +176,7 @@ func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 		}
 		step()
 	}
-	return nil
+	return emitNotes(s, func(tensor string) float64 { return float64(specs[tensor].Out) * float64(specs[tensor].In) }, out)
 }
 
 // approxRun is the state of one case's run.

@@ -29,7 +29,7 @@ func scenarioSchema() scenarios.Schema {
 	var methods, suiteEntries []scenarios.Entry
 	for _, name := range subject.MethodNames() {
 		m, _ := subject.LookupMethod(name)
-		methods = append(methods, scenarios.Entry{Name: name, Options: m.New(), Seeds: m.Chance, Match: m.Matches})
+		methods = append(methods, scenarios.Entry{Name: name, Options: m.New(), Seeds: m.Chance, Match: m.Fit != nil})
 	}
 	for _, s := range suites.All() {
 		suiteEntries = append(suiteEntries, scenarios.Entry{Name: s.Name, Options: s.New()})

@@ -64,9 +64,7 @@ func (x *expander) variants(m scenarios.Method) []variant {
 		scenarios.Decode(n, m.Path, v.options, f)
 		checkOptions(v, n, m.Path, m.Pos, v.options, failedFields(f.List, m.Path), f)
 		bad := failedFields(f.List, m.Path)
-		if size := n.Field("bits"); m.Match != "" && size.Kind != scenarios.Absent {
-			f.Add(size.Pos, "%s.bits: with match the size comes from the other method: remove one of the two", m.Path)
-		}
+		knobFaults(m, method, n, f)
 		for _, o := range m.Overrides {
 			if override, ok := decodeOverride(v, o, bad, f); ok {
 				v.overrides = append(v.overrides, override)
@@ -87,13 +85,7 @@ func (x *expander) checkEntry(m scenarios.Method, method *subject.Method) bool {
 	if m.Seeds != nil && !method.Chance {
 		x.faults.Add(m.SeedsPos, "%s.seeds: %s has no chance in it: remove seeds", m.Path, m.Name)
 	}
-	switch {
-	case m.Match == "":
-	case !method.Matches:
-		x.faults.Add(m.MatchPos, "%s.match: %s has no size to adjust; only svd can match another method's bytes", m.Path, m.Name)
-		sound = false
-	case !slices.ContainsFunc(x.s.Methods, func(o scenarios.Method) bool { return o.Path != m.Path && isTarget(o, m.Match) }):
-		x.faults.Add(m.MatchPos, "%s.match: %q is no other method of this scenario with a size of its own", m.Path, m.Match)
+	if !x.checkSize(m, method) {
 		sound = false
 	}
 	for _, pattern := range slices.Concat(m.Only, m.Except) {
@@ -111,12 +103,6 @@ func (x *expander) checkEntry(m scenarios.Method, method *subject.Method) bool {
 		sound = false
 	}
 	return sound
-}
-
-// isTarget reports whether m has sizes that a match on name takes.
-func isTarget(m scenarios.Method, name string) bool {
-	method, ok := subject.LookupMethod(m.Name)
-	return ok && m.Name == name && m.Match == "" && method.Compress != nil
 }
 
 // checkOptions adds the faults of options that were decoded from n, but those
@@ -153,10 +139,7 @@ func decodeOverride(v variant, o scenarios.Override, bad []string, f *scenarios.
 
 // cases returns the cases of one variant: targets × calibrations × seeds.
 func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
-	targets := []*variant{nil}
-	if v.entry.Match != "" {
-		targets = targetsOf(v, all, self)
-	}
+	targets := targetsOf(v, all, self)
 	calibrations := []*subject.Calibration{nil}
 	if v.method.Moments != subject.NoMoments && len(x.calibration) > 0 {
 		calibrations = x.calibration
@@ -173,7 +156,7 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 					Method: v.method, Options: v.options, Seed: seed, Calibration: cal,
 					Only: v.entry.Only, Except: v.entry.Except, Overrides: v.overrides,
 				}
-				x.complete(c, v, t, len(targets) == 1)
+				x.complete(c, v, t)
 				cs = append(cs, c)
 			}
 		}
@@ -181,34 +164,10 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 	return cs
 }
 
-// targetsOf finds the variants of the method that v matches.
-func targetsOf(v variant, all [][]variant, self int) []*variant {
-	var found []*variant
-	for i := range all {
-		for j := range all[i] {
-			if t := &all[i][j]; i != self && isTarget(t.entry, v.entry.Match) {
-				found = append(found, t)
-			}
-		}
-	}
-	return found
-}
-
 // complete fills in parameters, label and identity of a case.
-func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget bool) {
+func (x *expander) complete(c *subject.Case, v variant, t size) {
 	c.Params = subject.Params(v.options)
-	label := []string{v.method.Name}
-	if t != nil {
-		c.Target = &subject.Target{Method: t.method, Options: t.options, Only: t.entry.Only, Except: t.entry.Except, Overrides: t.overrides}
-		name := t.method.Name // enough where it has one size
-		if !onlyTarget {
-			name = strings.Join(describe(*t), ",")
-		}
-		label = append(label, "match="+name)
-		c.Params["match"] = t.method.Name
-		c.Params["match_params"] = paramWords(subject.Params(t.options)) + selection(t.entry)
-		delete(c.Params, "bits")
-	}
+	label := append([]string{v.method.Name}, t.apply(c, v)...)
 	label = append(label, fieldWords(v.node)...)
 	if len(v.entry.Seeds) > 0 {
 		label = append(label, "seed="+strconv.FormatUint(c.Seed, 10))
@@ -225,6 +184,9 @@ func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget b
 		c.ID = c.Label
 		return
 	}
+	if !x.p.Env.Model.None() {
+		c.SpreadTarget(x.p.Env.Model.Config)
+	}
 	x.identify(c)
 	if x.p.Env.Model.None() {
 		return // suites check the shapes that they draw
@@ -234,7 +196,9 @@ func (x *expander) complete(c *subject.Case, v variant, t *variant, onlyTarget b
 		switch {
 		case name == "match":
 			x.shapeFault(v.entry.MatchPos, name, fieldMessage(v.entry.Path, err))
-		case t == nil || name == "" && x.covers(*t): // what is wrong with a target is told there
+		case name == "bytes":
+			x.shapeFault(v.entry.BytesPos, name, fieldMessage(v.entry.Path, err))
+		case t.of == nil || name == "" && x.covers(*t.of): // what is wrong with a target is told there
 			x.shapeFault(fieldPos(v.node, v.entry.Pos, err), name, fieldMessage(v.entry.Path, err))
 		}
 	}

@@ -173,14 +173,13 @@ func (m machine) compress(c *subject.Case) time.Duration {
 	if c.Calibration != nil {
 		d = m.walk(c.Calibration, c.Method.Moments == subject.SecondMoments)
 	}
-	switch c.Method.Moments {
-	case subject.SecondMoments:
+	switch {
+	case c.Method.Moments == subject.SecondMoments && !c.Method.Decomposes:
 		return d + seconds(covered/kmeansWeights+covered*m.widest*2/m.flops)
-	case subject.MeanSquares:
-		return d + seconds(covered/sketchWeights)
-	}
-	if c.Method.Matches {
+	case c.Method.Decomposes:
 		return d + seconds(max(covered*m.widest*8/m.flops, covered/svdWeights))
+	case c.Method.Hashed:
+		return d + seconds(covered/sketchWeights)
 	}
 	return d + seconds(covered/roundWeights)
 }
@@ -189,13 +188,13 @@ func (m machine) compress(c *subject.Case) time.Duration {
 func (m machine) suite(c *subject.Case, cost suites.Cost) time.Duration {
 	s := cost.Seconds + 2*float64(cost.Tokens+cost.BaseTokens)*m.all/(m.flops*prefillShare)
 	perStep := m.all / decodeWeights
-	if c.Method.Moments == subject.MeanSquares {
+	if c.Method.Hashed {
 		perStep = m.linears / hashedWeights
 		s += float64(cost.Tokens) / 512 * m.linears / hashedWeights
 	}
 	for _, p := range cost.Products {
 		once := 2*p.Weights*float64(p.Batch)/m.flops + p.Weights/decodeWeights
-		if c.Method.Moments == subject.MeanSquares {
+		if c.Method.Hashed {
 			once += p.Weights / hashedWeights
 		}
 		s += float64(p.Times) * max(once, p.Least)

@@ -206,7 +206,7 @@ func (e *Env) compress(ctx context.Context, s *Subject, dir string, progress Pro
 			return nil, err
 		}
 	}
-	return w, nil
+	return w, b.notes.write(dir)
 }
 
 // A builder is one case being compressed.
@@ -218,6 +218,7 @@ type builder struct {
 	s        *Subject
 	progress Progress
 	wide     []float32 // the matrix in work
+	notes    notes     // diagnostics
 }
 
 // linears compresses the covered linear layers and stores the others as they
@@ -265,7 +266,7 @@ func (b *builder) group(g calib.Group) (map[string]packed.Weight, error) {
 			return f, nil
 		}
 		h := g.H
-		if len(factors) > 0 || b.distinctFactors(g) > 1 {
+		if len(factors) > 0 || b.needsH(g) {
 			h = append([]float32(nil), g.H...)
 		}
 		f, err := compensate.NewFactor(b.env.Gemm, h, len(g.MeanSquare), o)
@@ -289,16 +290,20 @@ func (b *builder) group(g calib.Group) (map[string]packed.Weight, error) {
 	return made, nil
 }
 
-// distinctFactors counts the different options that the covered tensors of a
-// group have: with more than one, they may need different factorisations.
-func (b *builder) distinctFactors(g calib.Group) int {
+// needsH reports whether H of a group is wanted after it has been factored:
+// by a method that looks at it, or for another factorisation.
+func (b *builder) needsH(g calib.Group) bool {
 	seen := map[any]bool{}
 	for _, spec := range g.Linears {
 		if b.c.Covers(spec.Name) {
-			seen[b.c.OptionsFor(spec.Name)] = true
+			o := optionsFor(b.c.Options, b.c.Overrides, spec.Name)
+			if keeps := b.c.Method.KeepsH; keeps != nil && keeps(o) {
+				return true
+			}
+			seen[o] = true
 		}
 	}
-	return len(seen)
+	return len(seen) > 1
 }
 
 // matrix compresses one linear layer; nil says that it is left alone.
@@ -317,9 +322,14 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compe
 	b.widen(w, base, spec)
 	m := Matrix{
 		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
-		MeanSquare: g.MeanSquare, Factor: factor, TargetBytes: b.c.TargetBytes(spec),
+		MeanSquare: g.MeanSquare, Factor: factor, H: func() []float32 { return g.H },
+		note: func(metric string, value float64) { b.notes.add(spec.Name, metric, value) },
 	}
-	what, err := b.c.Method.Compress(m, b.c.OptionsFor(spec.Name))
+	options, err := b.c.OptionsFor(spec)
+	if err != nil {
+		return nil, err
+	}
+	what, err := b.c.Method.Compress(m, options)
 	if err != nil {
 		return nil, err
 	}

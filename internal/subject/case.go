@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"path"
-
-	"github.com/sketchbench/sketchbench/internal/model"
 )
 
 // A Case is one configuration of one method on one model.
@@ -19,7 +17,8 @@ type Case struct {
 	Params   map[string]any // complete, defaults filled in
 	Seed     uint64
 	Baseline bool
-	// Target is the case whose bytes this one matches; nil without match.
+	// Target is the size that the case aims at; nil for the size that its
+	// options give.
 	Target *Target
 	// Only and Except choose tensors by pattern; Overrides change options.
 	Only, Except []string
@@ -28,12 +27,19 @@ type Case struct {
 	Calibration *Calibration
 }
 
-// A Target is the method and options whose stored bytes are matched.
+// A Target is a size in stored bytes: those of another method's options, or so
+// many bits per weight.
 type Target struct {
-	Method       *Method
+	Method       *Method // nil where Bits says it
 	Options      any
 	Only, Except []string
 	Overrides    []Override
+	// Bits are bits per weight of the matrices that the case covers.
+	Bits float64
+	// WholeModel lets matrices share: what one leaves of its bytes another may
+	// take, as long as all together keep within the sum.
+	WholeModel bool
+	scale      float64 // by which it is raised, see SpreadTarget; 0 for not
 }
 
 // An Override gives other options to the tensors of a pattern.
@@ -82,72 +88,10 @@ func optionsFor(base any, overrides []Override, tensor string) any {
 // Covers reports whether the case compresses a tensor. A case that matches
 // another method leaves alone what that method leaves alone.
 func (c *Case) Covers(tensor string) bool {
-	if t := c.Target; t != nil && !covers(t.Method, t.Only, t.Except, tensor) {
+	if t := c.Target; t != nil && t.Method != nil && !covers(t.Method, t.Only, t.Except, tensor) {
 		return false
 	}
 	return covers(c.Method, c.Only, c.Except, tensor)
-}
-
-// OptionsFor returns the options that apply to a tensor: the last override
-// whose pattern fits, else the case's own.
-func (c *Case) OptionsFor(tensor string) any { return optionsFor(c.Options, c.Overrides, tensor) }
-
-// TargetBytes returns the bytes to match for a matrix, 0 without match.
-func (c *Case) TargetBytes(s model.LinearSpec) int64 {
-	if t := c.Target; t != nil {
-		return t.Method.StoredBytes(optionsFor(t.Options, t.Overrides, s.Name), s.Out, s.In, 0)
-	}
-	return 0
-}
-
-// NominalBits returns the bits per weight that the case aims at for a matrix.
-func (c *Case) NominalBits(s model.LinearSpec) float64 {
-	if target := c.TargetBytes(s); target > 0 {
-		return 8 * float64(target) / (float64(s.Out) * float64(s.In))
-	}
-	return c.Method.Nominal(c.OptionsFor(s.Name))
-}
-
-// StoredBytes returns the bytes that the case stores for a matrix that it
-// covers; a case that matches others stores at most its target.
-func (c *Case) StoredBytes(s model.LinearSpec) int64 {
-	return c.Method.StoredBytes(c.OptionsFor(s.Name), s.Out, s.In, c.TargetBytes(s))
-}
-
-// CheckModel returns the faults of the case on a model's linear layers: one
-// for each distinct message. With a target, its method's faults count too.
-func (c *Case) CheckModel(cfg model.Config) []error {
-	var errs []error
-	seen := map[string]bool{}
-	add := func(err error) {
-		if err != nil && !seen[err.Error()] {
-			seen[err.Error()] = true
-			errs = append(errs, err)
-		}
-	}
-	covered := false
-	for layer := range cfg.Layers {
-		for _, s := range cfg.Linears(layer) {
-			if !c.Covers(s.Name) {
-				continue
-			}
-			covered = true
-			var target int64
-			if t := c.Target; t != nil {
-				o := optionsFor(t.Options, t.Overrides, s.Name)
-				if err := t.Method.CheckShape(o, s.Out, s.In, 0); err != nil {
-					add(err)
-					continue
-				}
-				target = c.TargetBytes(s)
-			}
-			add(c.Method.CheckShape(c.OptionsFor(s.Name), s.Out, s.In, target))
-		}
-	}
-	if !covered && c.Method.Compress != nil {
-		add(errNothing)
-	}
-	return errs
 }
 
 // matrixSeed derives the seed of one matrix, so that matrices of a case do

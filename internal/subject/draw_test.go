@@ -11,8 +11,6 @@ import (
 // TestDraw: every method draws a sound matrix of the bytes that it says, in the
 // kind that it compresses to; the seed decides which.
 func TestDraw(t *testing.T) {
-	kinds := map[string]packed.Kind{"dense": packed.KindDense, "int4": packed.KindGrid, "svd": packed.KindLowRank,
-		"sketchtune": packed.KindCodebook, "ultrasketch": packed.KindCells}
 	for i := range methods {
 		m := &methods[i]
 		c := &Case{Method: m, Options: m.New()}
@@ -23,10 +21,10 @@ func TestDraw(t *testing.T) {
 				continue
 			}
 			w := c.Draw(out, in, 1)
-			if err := w.Check(); err != nil || w.Kind() != kinds[m.Name] {
+			if err := w.Check(); err != nil || w.Kind() != fixtureOf(t, m.Name).kinds[0] {
 				t.Errorf("%s: %s, %v", m.Name, w.Kind(), err)
 			}
-			want := m.StoredBytes(c.Options, out, in, 0)
+			want := m.StoredBytes(c.Options, out, in)
 			if m.Name == "dense" {
 				want = 2 * int64(out) * int64(in)
 			}

@@ -19,10 +19,6 @@ import (
 	"testing"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
-	"github.com/sketchbench/sketchbench/internal/compress/int4"
-	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
-	"github.com/sketchbench/sketchbench/internal/compress/svd"
-	"github.com/sketchbench/sketchbench/internal/compress/ultrasketch"
 	"github.com/sketchbench/sketchbench/internal/demo"
 	"github.com/sketchbench/sketchbench/internal/engine"
 	"github.com/sketchbench/sketchbench/internal/safetensors"
@@ -74,19 +70,16 @@ func goldenCases(t *testing.T) []*Case {
 			cs = append(cs, defaultCase(t, methods[i].Name))
 		}
 	}
-	add := func(words string, c *Case) {
-		c.Label += " " + words
-		cs = append(cs, c)
+	for _, f := range fixtures {
+		if f.golden == nil {
+			continue
+		}
+		more := f.golden(t)
+		for _, words := range slices.Sorted(maps.Keys(more)) {
+			more[words].Label += " " + words
+			cs = append(cs, more[words])
+		}
 	}
-	add("bits=3 group=32 symmetric", newCase(t, "int4", func(o *int4.Options) { o.Bits, o.Group, o.Symmetric = 3, 32, true }))
-	add("bits=8 group=0", newCase(t, "int4", func(o *int4.Options) { o.Bits, o.Group = 8, 0 }))
-	add("bits=0.5", newCase(t, "svd", func(o *svd.Options) { o.Bits = 0.5 }))
-	add("bits=3 gpr=4 start=exact", newCase(t, "sketchtune", func(o *sketchtune.Options) { o.Bits, o.GPR, o.Start = 3, 4, "exact" }))
-	add("bits=2 act-order toggled", newCase(t, "sketchtune", func(o *sketchtune.Options) { o.Bits, o.ActOrder = 2, !o.ActOrder }))
-	add("rows=1 bits=1", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Rows, o.Bits = 1, 1 }))
-	add("reading=C", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Reading = "C" }))
-	add("allocation=square-root", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Allocation = ultrasketch.SquareRoot }))
-	add("allocation=uniform", newCase(t, "ultrasketch", func(o *ultrasketch.Options) { o.Allocation = ultrasketch.Uniform }))
 	return cs
 }
 

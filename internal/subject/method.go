@@ -33,9 +33,21 @@ type Matrix struct {
 	// Factor returns the factorisation of the second moments, which matrices
 	// of the same input share. Only for methods that ask for SecondMoments.
 	Factor func(compensate.FactorOptions) (*compensate.Factor, error)
-	// TargetBytes is what the stored matrix may take, for a case that matches
-	// another method's bytes; 0 otherwise.
-	TargetBytes int64
+	// H returns the second moments 2/T·XᵀX without damping, in×in, shared by
+	// the matrices of one input and not to be changed. Only for methods that
+	// ask for SecondMoments and whose KeepsH says so.
+	H func() []float32
+	// note takes a diagnostic of the matrix; see Note.
+	note func(metric string, value float64)
+}
+
+// Note keeps a diagnostic of the matrix, under the name of a metric of the
+// suite approx, which records it. It is kept beside the artefact and decides
+// nothing.
+func (m Matrix) Note(metric string, value float64) {
+	if m.note != nil {
+		m.note(metric, value)
+	}
 }
 
 // A Method compresses matrices. Options are pointers to the options struct of
@@ -45,20 +57,30 @@ type Method struct {
 	Version int  // bumped when output changes
 	Chance  bool // the seed changes the result
 	Moments Moments
-	// Matches says that the method can aim at another method's bytes.
-	Matches bool
+	// KeepsH says, for methods that ask for SecondMoments, that options want H
+	// itself beside its factor, at the price of a copy. Nil for never.
+	KeepsH func(o any) bool
 	// New returns the default options.
 	New func() any
 	// Check returns the faults of options, each starting with the field.
 	Check func(o any) []error
-	// CheckShape returns the fault, if any, of options on a matrix; with
-	// target > 0 on one that must fit in so many bytes.
-	CheckShape func(o any, out, in int, target int64) error
+	// CheckShape returns the fault, if any, of options on a matrix.
+	CheckShape func(o any, out, in int) error
 	// Nominal returns the bits per weight that the options aim at.
 	Nominal func(o any) float64
-	// StoredBytes returns the bytes of a compressed out×in matrix, with
-	// target > 0 of one that must fit in so many.
-	StoredBytes func(o any, out, in int, target int64) int64
+	// StoredBytes returns the bytes of a compressed out×in matrix; where they
+	// depend on the weights, the most that they can be.
+	StoredBytes func(o any, out, in int) int64
+	// Decomposes says that every matrix costs a singular value decomposition,
+	// Hashed that every weight is found by a hash: both for estimates of time.
+	Decomposes, Hashed bool
+	// Knobs names the options that decide the size and that Fit sets; a
+	// scenario that asks for bytes must not give them.
+	Knobs []string
+	// Fit returns a copy of options with the largest setting of the knobs at
+	// which an out×in matrix takes at most so many bytes. The error says how
+	// many the smallest setting takes. Nil if the method has no knob.
+	Fit func(o any, out, in int, target int64) (any, error)
 	// Covers reports whether the method compresses a tensor by itself, before
 	// the scenario's only and except.
 	Covers func(tensor string) bool
@@ -66,11 +88,8 @@ type Method struct {
 	Compress func(m Matrix, o any) (packed.Weight, error)
 	// Draw returns a random out×in matrix in the method's format, of as many
 	// bytes as StoredBytes says; dense ones are bf16.
-	Draw func(o any, out, in int, target int64, rng *rand.Rand) packed.Weight
+	Draw func(o any, out, in int, rng *rand.Rand) packed.Weight
 }
-
-// everything is the Covers of methods that compress all linear layers.
-func everything(string) bool { return true }
 
 // LookupMethod returns the method of that name.
 func LookupMethod(name string) (*Method, bool) {

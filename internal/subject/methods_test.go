@@ -13,6 +13,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/compress/svd"
 	"github.com/sketchbench/sketchbench/internal/compress/ultrasketch"
 	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 	"github.com/sketchbench/sketchbench/scenarios"
 )
@@ -66,13 +67,6 @@ func TestMethods(t *testing.T) {
 // TestDecode gives every field of every method a value that is not its
 // default, and one of a wrong kind.
 func TestDecode(t *testing.T) {
-	values := map[string]map[string]string{
-		"dense":       {},
-		"int4":        {"bits": "3", "group": "64", "symmetric": "true"},
-		"svd":         {"bits": "1.5bpw"},
-		"sketchtune":  {"bits": "2", "gpr": "4", "exponent": "4", "damp": "0.01", "act-order": "false", "start": "exact"},
-		"ultrasketch": {"bits": "1", "rows": "2", "reading": "C", "allocation": "uniform"},
-	}
 	node := func(fields map[string]string) scenarios.Node {
 		n := scenarios.Node{Kind: scenarios.Map}
 		for k, v := range fields {
@@ -84,7 +78,7 @@ func TestDecode(t *testing.T) {
 		m := &methods[i]
 		var faults scenarios.Faults
 		o := m.New()
-		scenarios.Decode(node(values[m.Name]), m.Name, o, &faults)
+		scenarios.Decode(node(fixtureOf(t, m.Name).decode), m.Name, o, &faults)
 		if len(faults.List) > 0 || len(m.Check(o)) > 0 {
 			t.Errorf("%s: %v %v", m.Name, faults.List, m.Check(o))
 		}
@@ -122,56 +116,54 @@ func TestParamsPanics(t *testing.T) {
 	}{})
 }
 
-// optionGrid lists options of every method, with each value of each field
-// that has a say in the size.
-func optionGrid() map[string][]any {
-	grid := map[string][]any{}
-	add := func(method string, o any) { grid[method] = append(grid[method], o) }
-	for _, bits := range []int{2, 3, 4, 8} {
-		for _, group := range []int{0, 32, 128, 1000} {
-			for _, symmetric := range []bool{false, true} {
-				add("int4", &int4.Options{Bits: bits, Group: group, Symmetric: symmetric})
-			}
-		}
+// A fixture is what the tests over all methods need to know of one.
+type fixture struct {
+	method string
+	// decode gives every field a value that is not its default.
+	decode map[string]string
+	// sizes are options with each value of each field that has a say in the
+	// size.
+	sizes []any
+	// kinds are the formats that the method writes, the default's first.
+	kinds []packed.Kind
+	// golden are options beside the default whose output is held, by label.
+	golden func(t *testing.T) map[string]*Case
+}
+
+// fixtures has an entry for every method; a family's are beside its entries.
+var fixtures = slices.Concat(
+	[]fixture{{method: "dense", kinds: []packed.Kind{packed.KindDense}}},
+	roundingFixtures, gptqFixtures, codebookFixtures, ultrasketchFixtures, hashFixtures,
+	lowrankFixtures, twopathFixtures, binaryFixtures, foreignFixtures,
+)
+
+func fixtureOf(t *testing.T, method string) fixture {
+	t.Helper()
+	i := slices.IndexFunc(fixtures, func(f fixture) bool { return f.method == method })
+	if i < 0 {
+		t.Fatalf("%s: no fixture", method)
 	}
-	for _, bits := range []int{2, 3, 4} {
-		for _, gpr := range []int{1, 4} {
-			o := sketchtune.DefaultOptions()
-			o.Bits, o.GPR = bits, gpr
-			add("sketchtune", &o)
-		}
-	}
-	for _, bits := range []float64{1, 2, 4.15625} {
-		add("svd", &svd.Options{Bits: bits})
-	}
-	for _, bits := range []float64{0.5, 1, 3} {
-		for _, rows := range []int{1, 3} {
-			o := ultrasketch.DefaultOptions()
-			o.Bits, o.Rows = bits, rows
-			add("ultrasketch", &o)
-		}
-	}
-	return grid
+	return fixtures[i]
 }
 
 // TestStoredBytes compares the formulas with what the methods return, on
 // shapes that leave groups short and bits over.
 func TestStoredBytes(t *testing.T) {
 	cfg := gemmConfig(t)
-	grid := optionGrid()
 	shapes := [][2]int{{64, 172}, {172, 64}, {33, 100}, {16, 260}}
 	if testing.Short() {
 		shapes = shapes[:2]
 	}
 	for i := range methods {
 		m := &methods[i]
-		if m.Compress != nil && len(grid[m.Name]) == 0 {
+		sizes := fixtureOf(t, m.Name).sizes
+		if m.Compress != nil && len(sizes) == 0 {
 			t.Errorf("%s: no options to test", m.Name)
 		}
 		for _, shape := range shapes {
 			out, in := shape[0], shape[1]
-			for _, o := range grid[m.Name] {
-				if m.CheckShape(o, out, in, 0) != nil {
+			for _, o := range sizes {
+				if m.CheckShape(o, out, in) != nil {
 					continue
 				}
 				w, err := m.Compress(randomMatrix(t, cfg, out, in), o)
@@ -179,7 +171,7 @@ func TestStoredBytes(t *testing.T) {
 					t.Errorf("%s %+v %d×%d: %v", m.Name, o, out, in, err)
 					continue
 				}
-				if got, want := m.StoredBytes(o, out, in, 0), w.Bytes(); got != want {
+				if got, want := m.StoredBytes(o, out, in), w.Bytes(); got != want {
 					t.Errorf("%s %+v %d×%d: formula %d bytes, stored %d", m.Name, o, out, in, got, want)
 				}
 				if a, b := w.Dims(); a != out || b != in {
@@ -217,6 +209,7 @@ func randomMatrix(t testing.TB, cfg gemm.Config, out, in int) Matrix {
 	for j := range in {
 		m.MeanSquare = append(m.MeanSquare, float64(h[j*in+j])/2)
 	}
+	m.H = func() []float32 { return h }
 	m.Factor = func(o compensate.FactorOptions) (*compensate.Factor, error) {
 		return compensate.NewFactor(cfg, slices.Clone(h), in, o)
 	}
@@ -229,20 +222,18 @@ func TestCheckShape(t *testing.T) {
 		method  string
 		o       any
 		out, in int
-		target  int64
 		want    string
 	}{
-		{"sketchtune", &sketchtune.Options{GPR: 8}, 64, 172, 0, "gpr: 8 does not divide the 172 input channels"},
+		{"sketchtune", &sketchtune.Options{GPR: 8}, 64, 172, "gpr: 8 does not divide the 172 input channels"},
 		// Rank 1 of 64×172 takes 16·236/11008 = 0.343 bits and 472 bytes.
-		{"svd", &svd.Options{Bits: 0.25}, 64, 172, 0, "bits: 0.25 are too few for rank 1 of a 64×172 matrix, which takes 0.343"},
-		{"svd", &svd.Options{}, 64, 172, 471, "match: 471 bytes are too few for rank 1 of a 64×172 matrix, which takes 472"},
-		{"svd", &svd.Options{}, 64, 172, 472, ""},
-		{"ultrasketch", &ultrasketch.Options{Bits: 0.01, Rows: 3}, 64, 172, 0, "bits: 0.01"},
-		{"int4", &int4.Options{Bits: 4, Group: 1000}, 64, 172, 0, ""},
-		{"dense", &noOptions{}, 1, 1, 0, ""},
+		{"svd", &svd.Options{Bits: 0.25}, 64, 172, "bits: 0.25 are too few for rank 1 of a 64×172 matrix, which takes 0.343"},
+		{"svd", &svd.Options{Rank: 65}, 64, 172, "rank: 65 for a 64×172 matrix, want at most 64"},
+		{"ultrasketch", &ultrasketch.Options{Bits: 0.01, Rows: 3}, 64, 172, "bits: 0.01"},
+		{"int4", &int4.Options{Bits: 4, Group: 1000}, 64, 172, ""},
+		{"dense", &noOptions{}, 1, 1, ""},
 	} {
 		m, _ := LookupMethod(c.method)
-		err := m.CheckShape(c.o, c.out, c.in, c.target)
+		err := m.CheckShape(c.o, c.out, c.in)
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
 			t.Errorf("%s %+v: got %v, want %s", c.method, c.o, err, c.want)
 		}

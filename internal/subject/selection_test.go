@@ -47,7 +47,7 @@ func TestMatch(t *testing.T) {
 					continue
 				}
 				covered++
-				limit := target.Method.StoredBytes(optionsFor(target.Options, target.Overrides, spec.Name), spec.Out, spec.In, 0)
+				limit := target.Method.StoredBytes(optionsFor(target.Options, target.Overrides, spec.Name), spec.Out, spec.In)
 				rank1 := int64(2 * (spec.Out + spec.In))
 				if got := w.Bytes(); w.Kind() != "lowrank" || got > limit || got+rank1 <= limit {
 					t.Errorf("%s: %s stores %d bytes, the target %d, a rank %d", target.Method.Name, spec.Name, got, limit, rank1)

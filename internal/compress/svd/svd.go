@@ -19,6 +19,8 @@ const Version = 1
 type Options struct {
 	// Bits is the size aimed at, in bits per weight, above 0 and at most 16.
 	Bits float64 `yaml:"bits" doc:"bits per weight of the factors, from which the rank follows"`
+	// Rank, unless 0, is the rank of every matrix; Bits then has no say.
+	Rank int `yaml:"rank" doc:"rank of every matrix; 0 takes the rank that bits allow"`
 }
 
 // DefaultOptions returns 2 bits per weight.
@@ -26,8 +28,32 @@ func DefaultOptions() Options { return Options{Bits: 2} }
 
 // Check names the field that is out of range.
 func (o Options) Check() []error {
+	var errs []error
 	if !(o.Bits > 0 && o.Bits <= 16) {
-		return []error{fmt.Errorf("bits: %v, want above 0 and at most 16", o.Bits)}
+		errs = append(errs, fmt.Errorf("bits: %v, want above 0 and at most 16", o.Bits))
+	}
+	if o.Rank < 0 {
+		errs = append(errs, fmt.Errorf("rank: %d, want at least 1, or 0 for the rank that bits allow", o.Rank))
+	}
+	return errs
+}
+
+// RankOf returns the rank that the options give to an out×in matrix.
+func (o Options) RankOf(out, in int) int {
+	if o.Rank > 0 {
+		return o.Rank
+	}
+	return Rank(o.Bits, out, in)
+}
+
+// CheckShape names the field that gives an out×in matrix no rank that it can
+// have.
+func (o Options) CheckShape(out, in int) error {
+	switch r := o.RankOf(out, in); {
+	case r > min(out, in):
+		return fmt.Errorf("rank: %d for a %d×%d matrix, want at most %d", r, out, in, min(out, in))
+	case r < 1:
+		return fmt.Errorf("bits: %v are too few for rank 1 of a %d×%d matrix, which takes %.3g bits per weight", o.Bits, out, in, Smallest(out, in))
 	}
 	return nil
 }

@@ -1,0 +1,3 @@
+package subject
+
+var gptqFixtures []fixture
