@@ -65,7 +65,7 @@ var rules = []rule{
 	{"internal/calib", []string{"internal/engine", "internal/model", "internal/packed", "kernels"}},
 	{"suites/perplexity", []string{"internal/softmax"}},
 	{"suites/divergence", []string{"internal/softmax"}},
-	{"suites/approx", []string{"internal/packed", "internal/linalg", "kernels/gemm"}},
+	{"suites/approx", []string{"internal/packed", "internal/linalg", "internal/compress/kmeans", "kernels/gemm"}},
 	{"suites/latency", []string{"bench"}},
 	{"suites/kernelspeed", []string{"bench", "kernels", "internal/packed"}},
 	{"suites/memory", []string{"internal/packed", "internal/artefact"}},
