@@ -30,6 +30,7 @@ func TestKinds(t *testing.T) {
 		packed.KindCodebook: randomCodebook,
 		packed.KindLowRank:  randomLowRank,
 		packed.KindCells:    randomCells,
+		packed.KindHashed:   randomHashed,
 	}
 	onDevices(t, func(t *testing.T, dev kernels.Device) {
 		for _, kind := range packed.Kinds() {
@@ -153,5 +154,24 @@ func randomCells(r *rand.Rand, out, in int) packed.Weight {
 		w.Class[j] = uint8(r.IntN(2))
 	}
 	w.Cells[5] = 0x7c00 // a cell that no weight fell into
+	return w
+}
+
+// randomHashed takes the forms of a hashed matrix in turn.
+func randomHashed(r *rand.Rand, out, in int) packed.Weight {
+	w := &packed.Hashed{Out: out, In: in, Rows: 1, Size: 800, Combine: packed.CombineSingle, Sign: packed.SignNone}
+	switch r.IntN(4) {
+	case 0:
+		w.Addressing, w.Rows, w.Combine, w.Sign = packed.AddressWeights, 3, packed.CombineMedian, packed.SignHash
+		w.Seeds = []uint64{1, 2, 3, 4, 5, 6}
+	case 1:
+		w.Addressing, w.Rows, w.Combine, w.Sign = packed.AddressWeights, 2, packed.CombineMin, packed.SignPlane
+		w.Seeds, w.Signs = []uint64{1, 2}, randomCodes(r, out, in, 1)
+	case 2:
+		w.Addressing, w.Chunk, w.Seeds = packed.AddressChunks, 24, []uint64{2038074743, 1234567, 987654321, 192837465}
+	case 3:
+		w.Addressing, w.TileIn, w.TileOut, w.Seeds = packed.AddressTiles, 16, 24, []uint64{45007, 12345, 33333, 44444}
+	}
+	w.Cells = halves(r, w.Rows*w.Size, 0.05)
 	return w
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/sketchbench/sketchbench/internal/fuzztest"
@@ -11,7 +12,7 @@ import (
 
 // fuzzParts are the names that the fuzzed parts may have, in the order of
 // their bytes in an input.
-var fuzzParts = []string{"", "codes", "scale", "zero", "table", "u", "v", "cells", "seeds", "class", "sizes", "other"}
+var fuzzParts = []string{"", "codes", "scale", "zero", "table", "u", "v", "cells", "seeds", "class", "sizes", "signs", "other"}
 
 // input is a stored weight in the form of the arguments of FuzzFromParts: kind
 // and meta as JSON, and for each part of fuzzParts a type and shape as JSON
@@ -82,6 +83,10 @@ func FuzzFromParts(f *testing.F) {
 	lie(KindCells, Meta{Out: 1, In: 1, Rows: 1, Reading: "C"}, `{"cells":{"DType":"F16","Shape":[1,1],"Bytes":2},"seeds":{"DType":"U64","Shape":[1],"Bytes":8},`+
 		`"class":{"DType":"U8","Shape":[1],"Bytes":1},"sizes":{"DType":"U32","Shape":[2],"Bytes":8}}`,
 		0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 255, 255, 255, 255, 2, 0, 0, 0)
+	lie(KindHashed, Meta{Out: 1, In: 1}, `{}`)
+	lie(KindHashed, Meta{Out: 1, In: 1, Hashed: &HashedMeta{Rows: math.MaxInt64, Size: most, Addressing: AddressWeights, Combine: CombineMin, Sign: SignHash}}, `{}`)
+	lie(KindHashed, Meta{Out: most, In: most, Hashed: &HashedMeta{Rows: 1, Size: 2, Addressing: AddressTiles, TileIn: most, TileOut: most, Combine: CombineSingle, Sign: SignNone}},
+		`{"cells":{"DType":"F16","Shape":[1,2],"Bytes":4},"seeds":{"DType":"U64","Shape":[4],"Bytes":32}}`, make([]byte, 36)...)
 	f.Fuzz(func(t *testing.T, kind string, meta, heads, data []byte) {
 		var m Meta
 		parts, ok := cutParts(heads, data)
@@ -108,7 +113,7 @@ func checkFromParts(t *testing.T, kind Kind, m Meta, parts map[string]Part) {
 		return
 	}
 	out, in := w.Dims()
-	if w.Kind() != kind || MetaOf(w) != m || out != m.Out || in != m.In || w.Bytes() != int64(size) {
+	if w.Kind() != kind || !reflect.DeepEqual(MetaOf(w), m) || out != m.Out || in != m.In || w.Bytes() != int64(size) {
 		t.Errorf("%s %+v of %d bytes became %s %+v of %d bytes", kind, m, size, w.Kind(), MetaOf(w), w.Bytes())
 	}
 	if err := w.Check(); err != nil {

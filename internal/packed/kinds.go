@@ -3,13 +3,14 @@ package packed
 import (
 	"encoding/binary"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
 // Kinds lists every format. To add one, add a line here, in MetaOf and in
 // build.
 func Kinds() []Kind {
-	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells}
+	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells, KindHashed}
 }
 
 // Meta holds what a weight is besides its parts. Fields that a kind does not
@@ -24,6 +25,8 @@ type Meta struct {
 	Symmetric bool   `json:"symmetric,omitempty"` // grid
 	Reading   string `json:"reading,omitempty"`   // cells
 	DType     string `json:"dtype,omitempty"`     // dense
+
+	Hashed *HashedMeta `json:"hashed,omitempty"`
 }
 
 // MetaOf returns the Meta from which FromParts, given w's parts, makes w again.
@@ -39,6 +42,9 @@ func MetaOf(w Weight) Meta {
 		return Meta{Out: w.Out, In: w.In, Rank: w.Rank}
 	case *Cells:
 		return Meta{Out: w.Out, In: w.In, Rows: w.Rows, Reading: w.Reading}
+	case *Hashed:
+		return Meta{Out: w.Out, In: w.In, Hashed: &HashedMeta{Rows: w.Rows, Size: w.Size, Addressing: w.Addressing,
+			Chunk: w.Chunk, TileIn: w.TileIn, TileOut: w.TileOut, Combine: w.Combine, Sign: w.Sign}}
 	}
 	panic(fmt.Sprintf("packed: MetaOf(%T): not a format of this package", w))
 }
@@ -55,7 +61,7 @@ func FromParts(kind Kind, meta Meta, parts map[string]Part) (Weight, error) {
 	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	if m := MetaOf(w); m != meta {
+	if m := MetaOf(w); !reflect.DeepEqual(m, meta) {
 		return nil, fmt.Errorf("%s: meta has fields of another kind: %+v, want %+v", kind, meta, m)
 	}
 	want := w.Parts()
@@ -97,6 +103,8 @@ func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
 		return &LowRank{Out: m.Out, In: m.In, Rank: m.Rank, U: view16(data("u")), V: view16(data("v"))}, nil
 	case KindCells:
 		return buildCells(m, data)
+	case KindHashed:
+		return buildHashed(m, data)
 	}
 	return nil, fmt.Errorf("unknown kind %q, want one of %v", kind, Kinds())
 }
@@ -104,9 +112,7 @@ func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
 // buildCells unpacks the small parts of a Cells matrix.
 func buildCells(m Meta, data func(string) []byte) (Weight, error) {
 	w := &Cells{Out: m.Out, In: m.In, Rows: m.Rows, Reading: m.Reading, Cells: view16(data("cells"))}
-	for b := data("seeds"); len(b) >= 8; b = b[8:] {
-		w.Seeds = append(w.Seeds, binary.LittleEndian.Uint64(b))
-	}
+	w.Seeds = words(data("seeds"))
 	for b := data("sizes"); len(b) >= 4; b = b[4:] {
 		w.Sizes = append(w.Sizes, binary.LittleEndian.Uint32(b))
 	}
@@ -117,4 +123,27 @@ func buildCells(m Meta, data func(string) []byte) (Weight, error) {
 	w.Class = make([]uint8, m.In)
 	UnpackRow(w.Class, class, m.In, classBits)
 	return w, nil
+}
+
+// buildHashed unpacks the seeds of a Hashed matrix.
+func buildHashed(m Meta, data func(string) []byte) (Weight, error) {
+	h := m.Hashed
+	if h == nil {
+		return nil, fmt.Errorf("hashed: meta has no \"hashed\"")
+	}
+	return &Hashed{
+		Out: m.Out, In: m.In, Rows: h.Rows, Size: h.Size, Addressing: h.Addressing, Chunk: h.Chunk,
+		TileIn: h.TileIn, TileOut: h.TileOut, Combine: h.Combine, Sign: h.Sign,
+		Seeds: words(data("seeds")), Cells: view16(data("cells")), Signs: data("signs"),
+	}, nil
+}
+
+// words returns little-endian bytes as 64-bit values. Odd last bytes are left
+// out; the callers check sizes.
+func words(b []byte) []uint64 {
+	var v []uint64
+	for ; len(b) >= 8; b = b[8:] {
+		v = append(v, binary.LittleEndian.Uint64(b))
+	}
+	return v
 }

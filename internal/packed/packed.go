@@ -35,6 +35,7 @@ const (
 	KindCodebook Kind = "codebook" // Codebook
 	KindLowRank  Kind = "lowrank"  // LowRank
 	KindCells    Kind = "cells"    // Cells
+	KindHashed   Kind = "hashed"   // Hashed
 )
 
 // A Class says what the bytes of a part are for, in the bit ledger.

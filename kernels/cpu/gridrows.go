@@ -19,7 +19,7 @@ type gridRows struct {
 func newGridRows(d *Device, w *packed.Grid, r0, n int) gridRows {
 	g := gridRows{groups: w.Groups(), shared: w.Symmetric}
 	g.scale = scratch(n * g.groups)
-	d.widenF16(*g.scale, w.Scale[r0*g.groups:(r0+n)*g.groups])
+	d.leaf.widenF16(*g.scale, w.Scale[r0*g.groups:(r0+n)*g.groups])
 	if w.Symmetric {
 		g.zeros = scratch(g.groups)
 		for i := range *g.zeros {
@@ -47,10 +47,10 @@ func (g *gridRows) release() {
 }
 
 // widenF16 converts len(dst) f16 values.
-func (d *Device) widenF16(dst []float32, src []uint16) {
+func (l *leaves) widenF16(dst []float32, src []uint16) {
 	n := 0
-	if eights := len(dst) / 8; eights > 0 && d.leaf.widen != nil {
-		d.leaf.widen(unsafe.SliceData(dst), unsafe.SliceData(src[:8*eights]), eights)
+	if eights := len(dst) / 8; eights > 0 && l.widen != nil {
+		l.widen(unsafe.SliceData(dst), unsafe.SliceData(src[:8*eights]), eights)
 		n = 8 * eights
 	}
 	for ; n < len(dst); n++ {

@@ -22,8 +22,8 @@ type leaves struct {
 	compete func(best *uint32, n int, cells *uint16, size, address, seed uint64, left uint32)
 	// cellValues sets values of reading A for a multiple of 8 weights.
 	cellValues func(dst *float32, best *uint32, n int)
-	// widen and unpack convert scales and zeros for the grid kernels; see
-	// widenF16AVX2 and unpackAVX2.
+	// widen and unpack convert f16 values and codes; see widenF16AVX2 and
+	// unpackAVX2.
 	widen  func(dst *float32, src *uint16, n int)
 	unpack func(dst *float32, src *byte, n, bits int)
 	// read sums values, and steps makes n multiply-adds in each of so many

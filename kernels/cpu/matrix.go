@@ -34,6 +34,8 @@ func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 		return newLowRank(w), nil
 	case *packed.Cells:
 		return newCells(w, d.leaf), nil
+	case *packed.Hashed:
+		return newHashed(w, d.leaf), nil
 	}
 	return nil, fmt.Errorf("cpu: upload: no kernels for the format %q", w.Kind())
 }

@@ -63,6 +63,10 @@ func Variants(kind packed.Kind, in int) []Variant {
 				})
 			}
 		}
+	case packed.KindHashed:
+		for _, form := range hashedForms() {
+			add(form.Name, form.Make)
+		}
 	}
 	return list
 }
