@@ -75,7 +75,7 @@ schema: ## remake the JSON Schema of a scenario
 
 .PHONY: asm
 asm: ## regenerate the assembly of the kernels (fetches avo)
-	$(GO) generate ./kernels/gemm ./kernels/cpu ./internal/compress/grid
+	$(GO) generate ./kernels/gemm ./kernels/cpu ./internal/compress/grid ./internal/compress/nf4
 
 .PHONY: tables
 tables: build ## remake the README's table from the committed records

@@ -31,6 +31,7 @@ func TestKinds(t *testing.T) {
 		packed.KindLowRank:  randomLowRank,
 		packed.KindCells:    randomCells,
 		packed.KindHashed:   randomHashed,
+		packed.KindLevels:   randomLevels,
 	}
 	onDevices(t, func(t *testing.T, dev kernels.Device) {
 		for _, kind := range packed.Kinds() {
@@ -129,6 +130,15 @@ func randomGrid(r *rand.Rand, out, in int) packed.Weight {
 		Scale: halves(r, out*groups, 0.03),
 		Zero:  randomCodes(r, 1, out*groups, 4),
 	}
+}
+
+func randomLevels(r *rand.Rand, out, in int) packed.Weight {
+	w := &packed.Levels{Out: out, In: in, Bits: 4, Block: 64, Codes: randomCodes(r, out, in, 4)}
+	w.Absmax = make([]float32, w.Blocks())
+	for i := range w.Absmax {
+		w.Absmax[i] = 0.1 + 0.2*r.Float32()
+	}
+	return w
 }
 
 func randomCodebook(r *rand.Rand, out, in int) packed.Weight {

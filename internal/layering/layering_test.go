@@ -56,6 +56,7 @@ var rules = []rule{
 	{"internal/compress/compensate", numerics[:3]},
 	{"internal/compress/quanttest", []string{"internal/safetensors", "internal/sharedtest", "internal/packed", "internal/linalg", "kernels/gemm"}},
 	{"internal/compress/int4", numerics},
+	{"internal/compress/nf4", numerics},
 	{"internal/compress/svd", numerics},
 	{"internal/compress/sketchtune", numerics},
 	{"internal/compress/ultrasketch", numerics},

@@ -15,10 +15,20 @@ func TestDequantizeByHand(t *testing.T) {
 	}{
 		// Rows of 3 codes of 2 bits; groups {0,1} and {2}; zeros 1,2 and 3,0.
 		{"grid, short last group", &Grid{2, 3, 2, 2, false, []byte{0b10_01_00, 0b00_11_11},
-			[]uint16{h(0.5), h(2), h(1), h(-1)}, []byte{0b00_11_10_01}},
+			[]uint16{h(0.5), h(2), h(1), h(-1)}, []byte{0b00_11_10_01}, nil},
 			[]float32{-0.5, 0, 0, 0, 0, 0}},
-		{"grid, symmetric: zero 8", &Grid{1, 2, 4, 2, true, []byte{0x0f}, []uint16{h(0.25)}, nil},
+		{"grid, symmetric: zero 8", &Grid{1, 2, 4, 2, true, []byte{0x0f}, []uint16{h(0.25)}, nil, nil},
 			[]float32{1.75, -2}},
+		// Columns 0 and 2 are in group 1 of scale 2, column 1 in group 0 of scale ½; zeros 1 and 3.
+		{"grid, indexed", &Grid{1, 3, 2, 2, false, []byte{0b10_11_00}, []uint16{h(0.5), h(2)}, []byte{0b11_01}, []uint32{1, 0, 1}},
+			[]float32{-6, 1, -2}},
+		// Levels -1, 0, x, 1 with x = 0.33791519352; blocks of 3 cross the rows; the last is short.
+		{"levels", &Levels{Out: 2, In: 2, Bits: 2, Block: 3, Codes: []byte{0b00_11, 0b10_01}, Absmax: []float32{2, 4}},
+			[]float32{2, -2, 0, 4 * 0.33791519352165506}},
+		// Entries 255, 127 and 0 of the map are 1, 0 and -0.99296875 (the middle of the last
+		// of 64 steps from 0.1 to 1).
+		{"levels, double", &Levels{Out: 1, In: 3, Bits: 2, Block: 1, Codes: []byte{0b11_11_11}, AbsmaxCodes: []uint8{255, 127, 0}, Absmax2: []float32{2}, Offset: 0.25},
+			[]float32{2.25, 0.25, -1.7359375}},
 		{"codebook, two groups", &Codebook{1, 4, 2, 2, []byte{0b11_00_01_10},
 			[]uint16{h(1), h(2), h(3), h(4), h(-1), h(-2), h(-3), h(-4)}},
 			[]float32{3, 2, -1, -4}},

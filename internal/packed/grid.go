@@ -5,7 +5,7 @@ import "fmt"
 // Grid is a matrix on evenly spaced levels, one grid per row and group of
 // input channels: Ŵ[r,c] = Scale[r,g]·(code[r,c] − Zero[r,g]) with
 // g = c/Group (methods.md 4.1). A row has G = ⌈In/Group⌉ groups, of which the
-// last may be short.
+// last may be short. With Index the groups are any sets of channels: g = Index[c].
 type Grid struct {
 	Out, In int
 	Bits    int // width of one code: 2, 3, 4 or 8
@@ -18,6 +18,10 @@ type Grid struct {
 	// Zero holds Out×G codes of Bits bits as one packed stream of
 	// ⌈Out·G·Bits/8⌉ bytes; nil if Symmetric.
 	Zero []byte
+	// Index gives the group of each input channel, below G; nil for groups of
+	// adjacent channels. It is what error compensation in another order of
+	// columns leaves, whose groups are adjacent in that order.
+	Index []uint32
 }
 
 // Groups returns G, the number of groups per row.
@@ -40,8 +44,8 @@ func (w *Grid) Dims() (out, in int) { return w.Out, w.In }
 // Bytes returns the stored size.
 func (w *Grid) Bytes() int64 { return bytesOf(w.Parts()) }
 
-// Parts returns codes U8 [Out, ⌈In·Bits/8⌉], scale F16 [Out, G] and, unless
-// Symmetric, zero U8 [⌈Out·G·Bits/8⌉].
+// Parts returns codes U8 [Out, ⌈In·Bits/8⌉], scale F16 [Out, G], unless
+// Symmetric zero U8 [⌈Out·G·Bits/8⌉], and with Index index U32 [In].
 func (w *Grid) Parts() []Part {
 	p := []Part{
 		{"codes", ClassCodes, "U8", []int{w.Out, RowBytes(w.In, w.Bits)}, w.Codes},
@@ -49,6 +53,9 @@ func (w *Grid) Parts() []Part {
 	}
 	if !w.Symmetric {
 		p = append(p, Part{"zero", ClassScales, "U8", []int{RowBytes(w.Out*w.Groups(), w.Bits)}, w.Zero})
+	}
+	if w.Index != nil {
+		p = append(p, Part{"index", ClassIndices, "U32", []int{w.In}, bytes32(w.Index)})
 	}
 	return p
 }
@@ -62,6 +69,10 @@ func (w *Grid) Dequantize(dst []float32, r0, r1 int) {
 	for r := r0; r < r1; r++ {
 		UnpackRow(codes, w.Codes[r*rb:(r+1)*rb], w.In, w.Bits)
 		row := dst[(r-r0)*w.In : (r-r0+1)*w.In]
+		if w.Index != nil {
+			w.dequantizeIndexed(row, codes, r)
+			continue
+		}
 		for g := range groups {
 			lo, hi := g*w.Group, min((g+1)*w.Group, w.In)
 			scale, zero := F16ToF32(w.Scale[r*groups+g]), w.ZeroAt(r, g)
@@ -72,7 +83,20 @@ func (w *Grid) Dequantize(dst []float32, r0, r1 int) {
 	}
 }
 
-// Check reports sizes that do not fit and scales that are not finite.
+// dequantizeIndexed is Dequantize for a row with its codes.
+func (w *Grid) dequantizeIndexed(row []float32, codes []uint8, r int) {
+	groups := w.Groups()
+	scales, zeros := make([]float32, groups), make([]int, groups)
+	for g := range groups {
+		scales[g], zeros[g] = F16ToF32(w.Scale[r*groups+g]), w.ZeroAt(r, g)
+	}
+	for c, g := range w.Index {
+		row[c] = scales[g] * float32(int(codes[c])-zeros[g])
+	}
+}
+
+// Check reports sizes that do not fit, groups that do not exist and scales
+// that are not finite.
 func (w *Grid) Check() error {
 	if err := checkDims(KindGrid, w.Out, w.In); err != nil {
 		return err
@@ -95,6 +119,16 @@ func (w *Grid) Check() error {
 	}
 	if err := checkLen(KindGrid, "bytes of zeros", len(w.Zero), zeros); err != nil {
 		return err
+	}
+	if w.Index != nil {
+		if err := checkLen(KindGrid, "group indices", len(w.Index), w.In); err != nil {
+			return err
+		}
+	}
+	for c, g := range w.Index {
+		if int(g) >= w.Groups() {
+			return fmt.Errorf("grid: index[%d]: %d, want below the %d groups", c, g, w.Groups())
+		}
 	}
 	return checkFinite(KindGrid, "scale", w.Scale)
 }

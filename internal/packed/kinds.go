@@ -3,6 +3,7 @@ package packed
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 )
@@ -10,7 +11,7 @@ import (
 // Kinds lists every format. To add one, add a line here, in MetaOf and in
 // build.
 func Kinds() []Kind {
-	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells, KindHashed}
+	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells, KindHashed, KindLevels}
 }
 
 // Meta holds what a weight is besides its parts. Fields that a kind does not
@@ -25,8 +26,10 @@ type Meta struct {
 	Symmetric bool   `json:"symmetric,omitempty"` // grid
 	Reading   string `json:"reading,omitempty"`   // cells
 	DType     string `json:"dtype,omitempty"`     // dense
+	Indexed   bool   `json:"indexed,omitempty"`   // grid
 
 	Hashed *HashedMeta `json:"hashed,omitempty"`
+	Levels *LevelsMeta `json:"levels,omitempty"`
 }
 
 // MetaOf returns the Meta from which FromParts, given w's parts, makes w again.
@@ -35,7 +38,7 @@ func MetaOf(w Weight) Meta {
 	case *Dense:
 		return Meta{Out: w.Out, In: w.In, DType: w.DType}
 	case *Grid:
-		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Group: w.Group, Symmetric: w.Symmetric}
+		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Group: w.Group, Symmetric: w.Symmetric, Indexed: w.Index != nil}
 	case *Codebook:
 		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Group: w.Group}
 	case *LowRank:
@@ -45,6 +48,8 @@ func MetaOf(w Weight) Meta {
 	case *Hashed:
 		return Meta{Out: w.Out, In: w.In, Hashed: &HashedMeta{Rows: w.Rows, Size: w.Size, Addressing: w.Addressing,
 			Chunk: w.Chunk, TileIn: w.TileIn, TileOut: w.TileOut, Combine: w.Combine, Sign: w.Sign}}
+	case *Levels:
+		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Levels: &LevelsMeta{Block: w.Block, Double: w.Double()}}
 	}
 	panic(fmt.Sprintf("packed: MetaOf(%T): not a format of this package", w))
 }
@@ -92,7 +97,7 @@ func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
 	case KindGrid:
 		return &Grid{
 			Out: m.Out, In: m.In, Bits: m.Bits, Group: m.Group, Symmetric: m.Symmetric,
-			Codes: data("codes"), Scale: view16(data("scale")), Zero: data("zero"),
+			Codes: data("codes"), Scale: view16(data("scale")), Zero: data("zero"), Index: view32[uint32](data("index")),
 		}, nil
 	case KindCodebook:
 		return &Codebook{
@@ -105,8 +110,29 @@ func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
 		return buildCells(m, data)
 	case KindHashed:
 		return buildHashed(m, data)
+	case KindLevels:
+		return buildLevels(m, data)
 	}
 	return nil, fmt.Errorf("unknown kind %q, want one of %v", kind, Kinds())
+}
+
+// buildLevels reads the scales of a Levels matrix, which the parts say are
+// quantised or not.
+func buildLevels(m Meta, data func(string) []byte) (Weight, error) {
+	if m.Levels == nil {
+		return nil, fmt.Errorf("levels: meta has no levels")
+	}
+	w := &Levels{
+		Out: m.Out, In: m.In, Bits: m.Bits, Block: m.Levels.Block, Codes: data("codes"),
+		Absmax: view32[float32](data("absmax")),
+	}
+	if m.Levels.Double {
+		w.AbsmaxCodes, w.Absmax2 = data("absmax_codes"), view32[float32](data("absmax2"))
+		if b := data("offset"); len(b) >= 4 {
+			w.Offset = math.Float32frombits(binary.LittleEndian.Uint32(b))
+		}
+	}
+	return w, nil
 }
 
 // buildCells unpacks the small parts of a Cells matrix.

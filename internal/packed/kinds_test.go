@@ -51,9 +51,23 @@ func samples() []Weight {
 	for _, bits := range []int{2, 3, 4, 8} {
 		rb := RowBytes(12, bits)
 		ws = append(ws,
-			&Grid{5, 12, bits, 5, false, random(5 * rb), halves(15), random(RowBytes(15, bits))},
-			&Grid{5, 12, bits, 12, true, random(5 * rb), halves(5), nil},
+			&Grid{5, 12, bits, 5, false, random(5 * rb), halves(15), random(RowBytes(15, bits)), nil},
+			&Grid{5, 12, bits, 12, true, random(5 * rb), halves(5), nil, nil},
+			&Grid{5, 12, bits, 5, false, random(5 * rb), halves(15), random(RowBytes(15, bits)), []uint32{2, 0, 1, 1, 0, 2, 2, 2, 0, 0, 1, 0}},
 			&Codebook{5, 12, bits, 4, random(5 * rb), halves(15 << bits)})
+	}
+	floats := func(n int) []float32 {
+		v := make([]float32, n)
+		for i := range v {
+			v[i] = float32(rng.NormFloat64())
+		}
+		return v
+	}
+	for _, bits := range []int{2, 3, 4} {
+		rb := RowBytes(13, bits)
+		ws = append(ws,
+			&Levels{Out: 5, In: 13, Bits: bits, Block: 9, Codes: random(5 * rb), Absmax: floats(8)},
+			&Levels{Out: 400, In: 13, Bits: bits, Block: 7, Codes: random(400 * rb), AbsmaxCodes: random(743), Absmax2: floats(3), Offset: 0.5})
 	}
 	return ws
 }
@@ -239,7 +253,7 @@ func TestCheckValues(t *testing.T) {
 		want string
 		w    Weight
 	}{
-		{"grid: scale[1] is NaN", &Grid{2, 4, 4, 4, true, make([]byte, 4), []uint16{0, nan}, nil}},
+		{"grid: scale[1] is NaN", &Grid{2, 4, 4, 4, true, make([]byte, 4), []uint16{0, nan}, nil, nil}},
 		{"codebook: table[3] is +Inf", &Codebook{1, 4, 2, 4, make([]byte, 1), []uint16{0, 0, 0, 0x7c00}}},
 		{"lowrank: v[0] is NaN", &LowRank{1, 1, 1, []uint16{0}, []uint16{nan}}},
 		{"cells: cells[0] is -Inf", &Cells{1, 1, 1, "A", []uint64{1}, []uint8{0}, []uint32{1}, []uint16{0xfc00}}},
@@ -253,7 +267,11 @@ func TestCheckValues(t *testing.T) {
 		{"hashed: tiles of 1×2 with 2 cells", &Hashed{Out: 2, In: 1, Rows: 1, Size: 2, Addressing: "tiles", TileIn: 1, TileOut: 2, Combine: "single", Sign: "none", Seeds: []uint64{2, 1, 1, 1}, Cells: []uint16{0, 0}}},
 		{"hashed: seeds[2]: 2, want below the modulus 2", &Hashed{Out: 1, In: 1, Rows: 1, Size: 1, Addressing: "chunks", Chunk: 1, Combine: "single", Sign: "none", Seeds: []uint64{2, 1, 2, 1}, Cells: []uint16{0}}},
 		{"hashed: seeds[0]: modulus 0", &Hashed{Out: 1, In: 1, Rows: 1, Size: 1, Addressing: "chunks", Chunk: 1, Combine: "single", Sign: "none", Seeds: []uint64{0, 0, 0, 0}, Cells: []uint16{0}}},
-		{"grid: bits: 5, want one of 2, 3, 4, 8", &Grid{1, 1, 5, 1, true, make([]byte, 1), []uint16{0}, nil}},
+		{"grid: bits: 5, want one of 2, 3, 4, 8", &Grid{1, 1, 5, 1, true, make([]byte, 1), []uint16{0}, nil, nil}},
+		{"grid: index[1]: 2, want below the 2 groups", &Grid{1, 2, 4, 1, true, make([]byte, 1), []uint16{0, 0}, nil, []uint32{1, 2}}},
+		{"levels: absmax[1] is NaN", &Levels{Out: 1, In: 2, Bits: 4, Block: 1, Codes: make([]byte, 1), Absmax: []float32{1, float32(math.NaN())}}},
+		{"levels: absmax2[0] is 2e+38 with an offset of 2e+38", &Levels{Out: 1, In: 2, Bits: 4, Block: 2, Codes: make([]byte, 1), AbsmaxCodes: []uint8{9}, Absmax2: []float32{2e38}, Offset: 2e38}},
+		{"levels: bits: 5, want one of 2, 3, 4", &Levels{Out: 1, In: 1, Bits: 5, Block: 1, Codes: make([]byte, 1), Absmax: []float32{1}}},
 	} {
 		if err := c.w.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)

@@ -36,6 +36,7 @@ const (
 	KindLowRank  Kind = "lowrank"  // LowRank
 	KindCells    Kind = "cells"    // Cells
 	KindHashed   Kind = "hashed"   // Hashed
+	KindLevels   Kind = "levels"   // Levels
 )
 
 // A Class says what the bytes of a part are for, in the bit ledger.
@@ -49,7 +50,7 @@ const (
 	ClassScales  Class = "scales"  // scales and zeros
 	ClassFactors Class = "factors" // low-rank factors
 	ClassCells   Class = "cells"   // hashed cells
-	ClassIndices Class = "indices" // class maps and class sizes
+	ClassIndices Class = "indices" // class maps, class sizes, group indices
 	ClassSeeds   Class = "seeds"   // hash seeds
 )
 

@@ -17,7 +17,7 @@ func (m *grid) decode(dst []float32, r0, r1 int) { m.w.Dequantize(dst, r0, r1) }
 
 func (m *grid) mul(d *Device, y, x []float32, t int) {
 	k, ok := fitting(d.leaf.grid[m.w.Bits], m.w.Group, m.w.In)
-	if !ok || t > maxVectors {
+	if !ok || t > maxVectors || m.w.Index != nil {
 		mulDecoded(d, m, y, x, t)
 		return
 	}

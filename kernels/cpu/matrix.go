@@ -36,6 +36,8 @@ func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 		return newCells(w, d.leaf), nil
 	case *packed.Hashed:
 		return newHashed(w, d.leaf), nil
+	case *packed.Levels:
+		return &levels{w}, nil
 	}
 	return nil, fmt.Errorf("cpu: upload: no kernels for the format %q", w.Kind())
 }

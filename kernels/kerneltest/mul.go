@@ -86,7 +86,8 @@ func mulCase(t *testing.T, d kernels.Device, w packed.Weight, x []float32) {
 // terms have the magnitude s·(code+zero)·|x|; the products with scale and zero
 // and the sums over groups add at most 4 roundings and the number of groups.
 // For a low rank it may compute (x·Vᵀ)·Uᵀ, of magnitude |x|·|V|ᵀ·|U|ᵀ, whose
-// second sum adds rank roundings. Dequantize itself rounds only there.
+// second sum adds rank roundings. For levels it may multiply a block's sum by
+// the scale. Dequantize itself rounds only in these two.
 func product(w packed.Weight, x []float32) (y, bound []float64) {
 	out, in := w.Dims()
 	what := make([]float32, out*in)
@@ -97,6 +98,8 @@ func product(w packed.Weight, x []float32) (y, bound []float64) {
 	case *packed.Grid:
 		mag = gridMagnitude(w)
 		n += w.Groups()
+	case *packed.Levels:
+		n += (in-1)/w.Block + 3
 	case *packed.LowRank:
 		var p mat.Dense
 		p.Mul(mat.NewDense(out, w.Rank, abs(widen(w.U))), mat.NewDense(w.Rank, in, abs(widen(w.V))))
@@ -120,6 +123,9 @@ func gridMagnitude(w *packed.Grid) []float64 {
 	m := float64s(what)
 	for i := range m {
 		r, g := i/w.In, i%w.In/w.Group
+		if w.Index != nil {
+			g = int(w.Index[i%w.In])
+		}
 		zero := math.Abs(float64(packed.F16ToF32(w.Scale[r*w.Groups()+g]))) * float64(w.ZeroAt(r, g))
 		m[i] = math.Abs(m[i]) + 2*zero
 	}

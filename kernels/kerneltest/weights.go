@@ -40,6 +40,13 @@ func Variants(kind packed.Kind, in int) []Variant {
 					})
 				}
 			}
+			add(fmt.Sprintf("bits=%d/group=32/indexed", bits), func(rnd *rand.Rand, out, in int) packed.Weight {
+				w := gridOf(rnd, out, in, bits, 32, false).(*packed.Grid)
+				for range in {
+					w.Index = append(w.Index, uint32(rnd.IntN(w.Groups())))
+				}
+				return w
+			})
 		}
 	case packed.KindCodebook:
 		for _, bits := range widths {
@@ -66,6 +73,19 @@ func Variants(kind packed.Kind, in int) []Variant {
 	case packed.KindHashed:
 		for _, form := range hashedForms() {
 			add(form.Name, form.Make)
+		}
+	case packed.KindLevels:
+		for _, bits := range []int{2, 3, 4} {
+			for _, block := range append(gridGroups(in), 2*in+1) {
+				add(fmt.Sprintf("bits=%d/block=%d", bits, block), func(rnd *rand.Rand, out, in int) packed.Weight {
+					return levelsOf(rnd, out, in, bits, block, false)
+				})
+			}
+			for _, block := range []int{10, 64} {
+				add(fmt.Sprintf("bits=%d/block=%d/double", bits, block), func(rnd *rand.Rand, out, in int) packed.Weight {
+					return levelsOf(rnd, out, in, bits, block, true)
+				})
+			}
 		}
 	}
 	return list
@@ -147,6 +167,19 @@ func codebookOf(rnd *rand.Rand, out, in, bits, group int) packed.Weight {
 		Out: out, In: in, Bits: bits, Group: group,
 		Codes: randomCodes(rnd, out, in, bits), Table: halves(rnd, out*(in/group)<<bits, 1),
 	}
+}
+
+// levelsOf returns scales of both signs, which double quantisation may give.
+func levelsOf(rnd *rand.Rand, out, in, bits, block int, double bool) packed.Weight {
+	w := &packed.Levels{Out: out, In: in, Bits: bits, Block: block, Codes: randomCodes(rnd, out, in, bits)}
+	n := w.Blocks()
+	if !double {
+		w.Absmax = normal(rnd, n)
+		return w
+	}
+	w.AbsmaxCodes = randomCodes(rnd, 1, n, 8)
+	w.Absmax2, w.Offset = normal(rnd, (n-1)/256+1), rnd.Float32()
+	return w
 }
 
 // cellsOf returns a sketch of up to 8 classes of unequal sizes, some of its

@@ -18,8 +18,11 @@ import (
 )
 
 var cases = map[string][]string{
-	"rtn":            {"heavy.b4.g128.asym", "heavy.b2.row.asym", "heavy.b4.row.sym", "gauss.b3.g64.asym"},
-	"sketchtune":     {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3", "heavy.u_diag", "heavy.perm", "gauss.u_diag", "gauss.perm"},
+	"rtn":        {"heavy.b4.g128.asym", "heavy.b2.row.asym", "heavy.b4.row.sym", "gauss.b3.g64.asym"},
+	"sketchtune": {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3", "heavy.u_diag", "heavy.perm", "gauss.u_diag", "gauss.perm"},
+	"nf4":        {"heavy.nf4", "heavy.nf4.dq", "gauss.nf4", "gauss.nf4.dq", "heavy.nf2", "gauss.nf3", "levels"},
+	"gptq": {"heavy.b4.row.act", "heavy.b2.g128.noact.current", "heavy.b3.g32.noact.lagged", "gauss.b4.g32.act.static", "gauss.b4.g32.act.current",
+		"gauss.b3.row.noact", "gauss.b4.row.act.asym.errors-only", "gauss.b4.row.act.sym.errors-only", "heavy.perm", "gauss.perm"},
 	"kmeans_inertia": {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3"},
 }
 
@@ -33,6 +36,7 @@ func main() {
 				if name == c || strings.HasPrefix(name, c+".") {
 					t, _ := f.Tensor(name)
 					keep = append(keep, t)
+					break
 				}
 			}
 		}
