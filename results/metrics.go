@@ -234,9 +234,9 @@ func TensorClasses() []string { return []string{"linear", "embedding", "head", "
 
 // PartClasses lists what stored bytes are for: uncompressed values, packed
 // codes, centroids, scales and zeros, low-rank factors, hashed cells, class
-// maps and sizes, hash seeds.
+// maps and sizes, hash seeds, masks.
 func PartClasses() []string {
-	return []string{"dense", "codes", "tables", "scales", "factors", "cells", "indices", "seeds"}
+	return []string{"dense", "codes", "tables", "scales", "factors", "cells", "indices", "seeds", "masks"}
 }
 
 // PartItem is the item of part_bytes.

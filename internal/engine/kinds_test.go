@@ -32,6 +32,9 @@ func TestKinds(t *testing.T) {
 		packed.KindCells:    randomCells,
 		packed.KindHashed:   randomHashed,
 		packed.KindLevels:   randomLevels,
+		packed.KindBinary:   randomBinary,
+		packed.KindPartial:  randomPartial,
+		packed.KindSigns:    randomSigns,
 	}
 	onDevices(t, func(t *testing.T, dev kernels.Device) {
 		for _, kind := range packed.Kinds() {
@@ -184,4 +187,23 @@ func randomHashed(r *rand.Rand, out, in int) packed.Weight {
 	}
 	w.Cells = halves(r, w.Rows*w.Size, 0.05)
 	return w
+}
+func randomBinary(r *rand.Rand, out, in int) packed.Weight {
+	w := &packed.Binary{Out: out, In: in, Block: 32, Regions: 3, Keep: 6, Salient: randomCodes(r, 1, in, 1)}
+	plane := func() []byte { return randomCodes(r, 1, out*w.Kept(), 1) }
+	w.Minus, w.Low, w.High = plane(), plane(), plane()
+	w.Mask = make([]byte, packed.PlaneBytes(out*w.MaskBits()))
+	w.Scalars = halves(r, out*w.Blocks()*w.RowScalars(), 0.05)
+	return w
+}
+
+func randomPartial(r *rand.Rand, out, in int) packed.Weight {
+	w := &packed.Partial{Out: out, In: in, Mask: randomCodes(r, 1, out*in, 1), Low: randomCodes(r, 1, out*in, 1),
+		Scale: halves(r, out, 0.002), Zero: randomCodes(r, 1, out, 8), Rest: halves(r, 2*out, 0.05)}
+	w.High = randomCodes(r, 1, w.Salient(out), 7)
+	return w
+}
+
+func randomSigns(r *rand.Rand, out, in int) packed.Weight {
+	return &packed.Signs{Out: out, In: in, Minus: randomCodes(r, 1, out*in, 1), A: halves(r, out, 0.3), B: halves(r, in, 0.3)}
 }

@@ -35,6 +35,24 @@ func TestDequantizeByHand(t *testing.T) {
 		// [1 2; 3 4]·[5; 6]: 17, 39.
 		{"low rank", &LowRank{2, 1, 2, []uint16{h(1), h(2), h(3), h(4)}, []uint16{h(5), h(6)}},
 			[]float32{17, 39}},
+		// Columns 0 and 2 are salient, 1 and 3 in regions 1 and 0; minus is 1010
+		// from column 3 down to 0. 1 ∓ 2 ∓ 4 and ∓: column 0 plus, second
+		// minus: 1+2-4; column 1 minus in region 1: 20-8; column 2 plus, plus:
+		// 1+2+4; column 3 minus in region 0: 10-3.
+		{"binary", &Binary{1, 4, 4, 2, 8, []byte{0b1010}, []byte{0b0011}, nil, []byte{0b0101}, nil,
+			[]uint16{h(10), h(3), h(20), h(8), h(1), h(2), h(4)}},
+			[]float32{-1, 12, 7, 7}},
+		// 2 of 8 kept: the pattern after 11, 101, 110 is 1001, columns 0 and 3;
+		// then of the last column ⌈2/8⌉ = 1. Three regions: 2 and 1, and the
+		// second block's region 0 with a minus.
+		{"binary, mask, three regions", &Binary{1, 9, 8, 3, 2, []byte{0b100}, []byte{0b010}, []byte{0b001}, []byte{0, 0}, []byte{3},
+			[]uint16{h(1), h(0), h(2), h(0), h(3), h(0.5), 0, 0, 0, h(5), h(1), 0, 0, 0, 0, 0, 0, 0}},
+			[]float32{3.5, 0, 0, 2, 0, 0, 0, 0, 4}},
+		// Codes 5 = 2·2+1 of the second and 254 = 2·127 of the third weight.
+		{"partial", &Partial{1, 3, []byte{0b110}, []byte{0b011}, []byte{0b0000010 | 1<<7, 0b111111}, []uint16{h(0.5)}, []byte{4}, []uint16{h(1), h(3)}},
+			[]float32{-2, 0.5, 125}},
+		{"signs", &Signs{2, 2, []byte{0b1001}, []uint16{h(2), h(3)}, []uint16{h(5), h(-7)}},
+			[]float32{-10, -14, 15, 21}},
 		{"f32", &Dense{1, 2, "F32", []byte{0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0}}, []float32{1, -2}},
 		{"f16", &Dense{1, 2, "F16", []byte{0, 0x3c, 0, 0xc0}}, []float32{1, -2}},
 		{"bf16", &Dense{1, 2, "BF16", []byte{0x80, 0x3f, 0, 0xc0}}, []float32{1, -2}},

@@ -11,7 +11,8 @@ import (
 // Kinds lists every format. To add one, add a line here, in MetaOf and in
 // build.
 func Kinds() []Kind {
-	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells, KindHashed, KindLevels}
+	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells, KindHashed, KindLevels,
+		KindBinary, KindPartial, KindSigns}
 }
 
 // Meta holds what a weight is besides its parts. Fields that a kind does not
@@ -30,6 +31,7 @@ type Meta struct {
 
 	Hashed *HashedMeta `json:"hashed,omitempty"`
 	Levels *LevelsMeta `json:"levels,omitempty"`
+	Binary *BinaryMeta `json:"binary,omitempty"`
 }
 
 // MetaOf returns the Meta from which FromParts, given w's parts, makes w again.
@@ -50,6 +52,12 @@ func MetaOf(w Weight) Meta {
 			Chunk: w.Chunk, TileIn: w.TileIn, TileOut: w.TileOut, Combine: w.Combine, Sign: w.Sign}}
 	case *Levels:
 		return Meta{Out: w.Out, In: w.In, Bits: w.Bits, Levels: &LevelsMeta{Block: w.Block, Double: w.Double()}}
+	case *Binary:
+		return Meta{Out: w.Out, In: w.In, Binary: &BinaryMeta{Block: w.Block, Regions: w.Regions, Keep: w.Keep}}
+	case *Partial:
+		return Meta{Out: w.Out, In: w.In}
+	case *Signs:
+		return Meta{Out: w.Out, In: w.In}
 	}
 	panic(fmt.Sprintf("packed: MetaOf(%T): not a format of this package", w))
 }
@@ -112,6 +120,8 @@ func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
 		return buildHashed(m, data)
 	case KindLevels:
 		return buildLevels(m, data)
+	case KindBinary, KindPartial, KindSigns:
+		return buildBinary(kind, m, data)
 	}
 	return nil, fmt.Errorf("unknown kind %q, want one of %v", kind, Kinds())
 }

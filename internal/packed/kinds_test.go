@@ -48,6 +48,26 @@ func samples() []Weight {
 		&Hashed{Out: 4, In: 6, Rows: 1, Size: 90, Addressing: AddressTiles, TileIn: 4, TileOut: 3, Combine: CombineSingle, Sign: SignNone,
 			Seeds: []uint64{101, 7, 50, 100, 1, 2, 3}, Cells: halves(90)},
 	}
+	for _, b := range []*Binary{
+		{Out: 5, In: 12, Block: 8, Regions: 2, Keep: 8}, {Out: 5, In: 13, Block: 5, Regions: 3, Keep: 8},
+		{Out: 5, In: 24, Block: 16, Regions: 3, Keep: 4}, {Out: 5, In: 13, Block: 8, Regions: 2, Keep: 6},
+	} {
+		plane := PlaneBytes(b.Out * b.Kept())
+		b.Minus, b.Low, b.Salient = random(plane), random(plane), random(PlaneBytes(b.In))
+		if b.Regions == 3 {
+			b.High = random(plane)
+		}
+		if b.Keep < 8 {
+			b.Mask = make([]byte, PlaneBytes(b.Out*b.MaskBits())) // all the first pattern
+			SetBits(b.Mask, 0, 3, 5)
+		}
+		b.Scalars = halves(b.Out * b.Blocks() * b.RowScalars())
+		ws = append(ws, b)
+	}
+	p := &Partial{Out: 5, In: 7, Mask: random(PlaneBytes(35)), Low: random(PlaneBytes(35)),
+		Scale: halves(5), Zero: random(5), Rest: halves(10)}
+	p.High = random(PlaneBytes(7 * p.Salient(5)))
+	ws = append(ws, p, &Signs{5, 7, random(PlaneBytes(35)), halves(5), halves(7)})
 	for _, bits := range []int{2, 3, 4, 8} {
 		rb := RowBytes(12, bits)
 		ws = append(ws,
@@ -154,10 +174,10 @@ func TestFromPartsMalformed(t *testing.T) {
 				for _, n := range numbers {
 					m = cloneMeta(good)
 					f.of(&m).SetInt(int64(n))
-					// Sizes do not tell every change: another In, Group, Chunk
+					// Sizes do not tell every change: another In, Group, Block, Chunk
 					// or tile can give as many bytes and groups, and cells
 					// serve any Out.
-					silent := slices.Contains([]string{"Group", "In", "Chunk", "TileIn", "TileOut"}, f.name) ||
+					silent := slices.Contains([]string{"Group", "In", "Block", "Chunk", "TileIn", "TileOut"}, f.name) ||
 						f.name == "Out" && (w.Kind() == KindCells || w.Kind() == KindHashed)
 					try("meta", m, partMap(w), !reflect.DeepEqual(m, good) && !silent)
 				}
@@ -272,6 +292,11 @@ func TestCheckValues(t *testing.T) {
 		{"levels: absmax[1] is NaN", &Levels{Out: 1, In: 2, Bits: 4, Block: 1, Codes: make([]byte, 1), Absmax: []float32{1, float32(math.NaN())}}},
 		{"levels: absmax2[0] is 2e+38 with an offset of 2e+38", &Levels{Out: 1, In: 2, Bits: 4, Block: 2, Codes: make([]byte, 1), AbsmaxCodes: []uint8{9}, Absmax2: []float32{2e38}, Offset: 2e38}},
 		{"levels: bits: 5, want one of 2, 3, 4", &Levels{Out: 1, In: 1, Bits: 5, Block: 1, Codes: make([]byte, 1), Absmax: []float32{1}}},
+		{"signs: a[1] is NaN", &Signs{2, 1, make([]byte, 1), []uint16{0, nan}, []uint16{0}}},
+		{"partial: bytes of high: 1, want 2", &Partial{1, 2, []byte{3}, []byte{0}, []byte{0}, []uint16{0}, []byte{0}, []uint16{0, 0}}},
+		{"binary: mask of row 0, column 0: pattern 28, want below 28", &Binary{1, 8, 8, 2, 2, []byte{0}, []byte{0}, nil, []byte{0}, []byte{28}, make([]uint16, 7)}},
+		{"binary: scalars[6] is +Inf", &Binary{1, 1, 1, 2, 8, []byte{0}, []byte{0}, nil, []byte{0}, nil, []uint16{0, 0, 0, 0, 0, 0, 0x7c00}}},
+		{"binary: block: 12 columns", &Binary{1, 8, 12, 2, 4, nil, nil, nil, nil, nil, nil}},
 	} {
 		if err := c.w.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)

@@ -37,6 +37,9 @@ const (
 	KindCells    Kind = "cells"    // Cells
 	KindHashed   Kind = "hashed"   // Hashed
 	KindLevels   Kind = "levels"   // Levels
+	KindBinary   Kind = "binary"   // Binary
+	KindPartial  Kind = "partial"  // Partial
+	KindSigns    Kind = "signs"    // Signs
 )
 
 // A Class says what the bytes of a part are for, in the bit ledger.
@@ -52,6 +55,7 @@ const (
 	ClassCells   Class = "cells"   // hashed cells
 	ClassIndices Class = "indices" // class maps, class sizes, group indices
 	ClassSeeds   Class = "seeds"   // hash seeds
+	ClassMasks   Class = "masks"   // which weights or columns are treated how
 )
 
 // A Part is one stored array of a weight. Data is little-endian.

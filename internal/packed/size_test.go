@@ -1,6 +1,7 @@
 package packed
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"testing"
@@ -28,6 +29,31 @@ func codebook(out, in, bits, gpr int) *Codebook {
 		Codes: zeros[:out*RowBytes(in, bits)], Table: make([]uint16, out*gpr<<bits)}
 }
 
+func signs(out, in int) *Signs {
+	return &Signs{Out: out, In: in, Minus: zeros[:PlaneBytes(out*in)], A: make([]uint16, out), B: make([]uint16, in)}
+}
+
+func binaryOf(out, in, regions, keep int) *Binary {
+	w := &Binary{Out: out, In: in, Block: 128, Regions: regions, Keep: keep, Salient: zeros[:PlaneBytes(in)]}
+	w.Minus = zeros[:PlaneBytes(out*w.Kept())]
+	w.Low = w.Minus
+	if regions == 3 {
+		w.High = w.Minus
+	}
+	if keep < 8 {
+		w.Mask = zeros[:PlaneBytes(out*w.MaskBits())]
+	}
+	w.Scalars = make([]uint16, out*w.Blocks()*w.RowScalars())
+	return w
+}
+
+// partial has one salient weight in every 8.
+func partial(out, in int) *Partial {
+	n := PlaneBytes(out * in)
+	return &Partial{Out: out, In: in, Mask: bytes.Repeat([]byte{1}, n), Low: zeros[:n], High: zeros[:7*n/8],
+		Scale: make([]uint16, out), Zero: make([]uint8, out), Rest: make([]uint16, 2*out)}
+}
+
 // TestBitsPerWeight checks methods.md 6, row 12, counted from Bytes.
 func TestBitsPerWeight(t *testing.T) {
 	for _, c := range []struct {
@@ -45,6 +71,16 @@ func TestBitsPerWeight(t *testing.T) {
 		{"RTN3 asym row: 3 + 19/4096", grid(64, 4096, 3, 4096, false), 3 + 19.0/4096},
 		{"SketchTune INT4 GPR 1", codebook(64, 4096, 4, 1), 4.0625},
 		{"SketchTune INT3 GPR 4: 3 + 16·8·4/4096", codebook(64, 4096, 3, 4), 3.125},
+		{"OneBit of 4096²: 1 + 16·8192/4096²", signs(4096, 4096), 1.0078125},
+		{"BiLLM: 2.875 + 1/n", binaryOf(64, 4096, 2, 8), 2.875 + 1.0/64},
+		{"BiLLM of 4096 rows", binaryOf(4096, 4096, 2, 8), 2.875 + 1.0/4096},
+		// NanoQuant's table prints 4.13, 4.00 and 3.50 (methods.md 5.4).
+		{"STBLLM 8:8: 3 + 16·9/128 + 1/n", binaryOf(4096, 4096, 3, 8), 4.125 + 1.0/4096},
+		{"STBLLM 6:8: 3·6/8 + 5/8 + 16·9/128 + 1/n", binaryOf(4096, 4096, 3, 6), 4 + 1.0/4096},
+		{"STBLLM 5:8: 3·5/8 + 6/8 + 16·9/128 + 1/n", binaryOf(4096, 4096, 3, 5), 3.75 + 1.0/4096},
+		{"STBLLM 4:8: 3·4/8 + 7/8 + 16·9/128 + 1/n", binaryOf(4096, 4096, 3, 4), 3.5 + 1.0/4096},
+		{"STBLLM 2:8: 3·2/8 + 5/8 + 16·9/128 + 1/n", binaryOf(4096, 4096, 3, 2), 2.5 + 1.0/4096},
+		{"PB-LLM, 1 of 8: 8/8 + 7/8 + 1 + 56/d", partial(512, 4096), 1 + 0.875 + 1 + 56.0/4096},
 		{"rank 64 of 4096²", &LowRank{4096, 4096, 64, make([]uint16, 64*4096), make([]uint16, 64*4096)}, 0.5},
 	} {
 		if err := c.w.Check(); err != nil {

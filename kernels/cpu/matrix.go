@@ -17,8 +17,8 @@ type matrix interface {
 }
 
 // Upload makes w ready. The bytes of w stay where they are and are used in
-// place; what is added is an index of the columns for Cells. A weight that
-// fails its Check is an error.
+// place; what is added is an index of the columns for Cells and of the rows for
+// Partial. A weight that fails its Check is an error.
 func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 	if err := w.Check(); err != nil {
 		return nil, fmt.Errorf("cpu: upload: %w", err)
@@ -38,6 +38,12 @@ func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 		return newHashed(w, d.leaf), nil
 	case *packed.Levels:
 		return &levels{w}, nil
+	case *packed.Binary:
+		return &binary{w}, nil
+	case *packed.Partial:
+		return newPartial(w), nil
+	case *packed.Signs:
+		return &signs{w}, nil
 	}
 	return nil, fmt.Errorf("cpu: upload: no kernels for the format %q", w.Kind())
 }

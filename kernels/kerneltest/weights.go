@@ -87,6 +87,8 @@ func Variants(kind packed.Kind, in int) []Variant {
 				})
 			}
 		}
+	case packed.KindBinary, packed.KindPartial, packed.KindSigns:
+		list = binaryVariants(kind, in)
 	}
 	return list
 }
