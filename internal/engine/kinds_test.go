@@ -35,6 +35,10 @@ func TestKinds(t *testing.T) {
 		packed.KindBinary:   randomBinary,
 		packed.KindPartial:  randomPartial,
 		packed.KindSigns:    randomSigns,
+		packed.KindSparse:   randomSparse,
+		packed.KindSum: func(r *rand.Rand, out, in int) packed.Weight {
+			return &packed.Sum{Terms: []packed.Weight{randomGrid(r, out, in), randomLowRank(r, out, in), randomSparse(r, out, in)}}
+		},
 	}
 	onDevices(t, func(t *testing.T, dev kernels.Device) {
 		for _, kind := range packed.Kinds() {
@@ -206,4 +210,19 @@ func randomPartial(r *rand.Rand, out, in int) packed.Weight {
 
 func randomSigns(r *rand.Rand, out, in int) packed.Weight {
 	return &packed.Signs{Out: out, In: in, Minus: randomCodes(r, 1, out*in, 1), A: halves(r, out, 0.3), B: halves(r, in, 0.3)}
+}
+
+// randomSparse stores every fifth value.
+func randomSparse(r *rand.Rand, out, in int) packed.Weight {
+	w := &packed.Sparse{Out: out, In: in, Start: []uint32{0}}
+	for range out {
+		for c := range in {
+			if r.IntN(5) == 0 {
+				w.Columns = append(w.Columns, uint32(c))
+			}
+		}
+		w.Start = append(w.Start, uint32(len(w.Columns)))
+	}
+	w.Values = halves(r, len(w.Columns), 0.1)
+	return w
 }

@@ -85,6 +85,10 @@ func FuzzFromParts(f *testing.F) {
 		`"class":{"DType":"U8","Shape":[1],"Bytes":1},"sizes":{"DType":"U32","Shape":[2],"Bytes":8}}`,
 		0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 255, 255, 255, 255, 2, 0, 0, 0)
 	lie(KindHashed, Meta{Out: 1, In: 1}, `{}`)
+	lie(KindSparse, Meta{Out: most, In: 1}, `{"start":{"DType":"U32","Shape":[1],"Bytes":4}}`, 0, 0, 0, 0)
+	lie(KindSum, Meta{Out: 1, In: 1}, `{}`)
+	lie(KindSum, Meta{Out: 1, In: 1, Terms: []SumMeta{{KindSum, Meta{Terms: []SumMeta{{KindSum, Meta{}}}}}, {KindLowRank, Meta{Out: most, In: most, Rank: 1}}}}, `{}`)
+	lie(KindSum, Meta{Out: 1, In: 1, Terms: make([]SumMeta, 9)}, `{}`)
 	lie(KindHashed, Meta{Out: 1, In: 1, Hashed: &HashedMeta{Rows: math.MaxInt64, Size: most, Addressing: AddressWeights, Combine: CombineMin, Sign: SignHash}}, `{}`)
 	lie(KindHashed, Meta{Out: most, In: most, Hashed: &HashedMeta{Rows: 1, Size: 2, Addressing: AddressTiles, TileIn: most, TileOut: most, Combine: CombineSingle, Sign: SignNone}},
 		`{"cells":{"DType":"F16","Shape":[1,2],"Bytes":4},"seeds":{"DType":"U64","Shape":[4],"Bytes":32}}`, make([]byte, 36)...)

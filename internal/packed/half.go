@@ -93,31 +93,6 @@ func bytes16(v []uint16) []byte {
 	return b
 }
 
-// bytes32 is bytes16 for 32-bit values.
-func bytes32(v []uint32) []byte {
-	if littleEndian {
-		return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), 4*len(v))
-	}
-	b := make([]byte, 4*len(v))
-	for i, x := range v {
-		binary.LittleEndian.PutUint32(b[4*i:], x)
-	}
-	return b
-}
-
-// view32 is view16 for 32-bit values.
-func view32(b []byte) []uint32 {
-	n := len(b) / 4
-	if p := unsafe.SliceData(b); littleEndian && uintptr(unsafe.Pointer(p))%4 == 0 {
-		return unsafe.Slice((*uint32)(unsafe.Pointer(p)), n)
-	}
-	v := make([]uint32, n)
-	for i := range v {
-		v[i] = binary.LittleEndian.Uint32(b[4*i:])
-	}
-	return v
-}
-
 // view16 returns little-endian bytes as 16-bit values, in place where byte
 // order and alignment allow, else as a copy. An odd last byte is left out;
 // the callers check sizes.

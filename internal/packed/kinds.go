@@ -11,8 +11,20 @@ import (
 // Kinds lists every format. To add one, add a line here, in MetaOf and in
 // build.
 func Kinds() []Kind {
-	return []Kind{KindDense, KindGrid, KindCodebook, KindLowRank, KindCells, KindHashed, KindLevels,
-		KindBinary, KindPartial, KindSigns}
+	return []Kind{
+		KindDense,
+		KindGrid,
+		KindCodebook,
+		KindLowRank,
+		KindCells,
+		KindHashed,
+		KindLevels,
+		KindBinary,
+		KindPartial,
+		KindSigns,
+		KindSparse,
+		KindSum,
+	}
 }
 
 // Meta holds what a weight is besides its parts. Fields that a kind does not
@@ -32,6 +44,7 @@ type Meta struct {
 	Hashed *HashedMeta `json:"hashed,omitempty"`
 	Levels *LevelsMeta `json:"levels,omitempty"`
 	Binary *BinaryMeta `json:"binary,omitempty"`
+	Terms  []SumMeta   `json:"terms,omitempty"` // sum
 }
 
 // MetaOf returns the Meta from which FromParts, given w's parts, makes w again.
@@ -58,6 +71,10 @@ func MetaOf(w Weight) Meta {
 		return Meta{Out: w.Out, In: w.In}
 	case *Signs:
 		return Meta{Out: w.Out, In: w.In}
+	case *Sparse:
+		return Meta{Out: w.Out, In: w.In}
+	case *Sum:
+		return sumMeta(w)
 	}
 	panic(fmt.Sprintf("packed: MetaOf(%T): not a format of this package", w))
 }
@@ -122,6 +139,10 @@ func build(kind Kind, m Meta, parts map[string]Part) (Weight, error) {
 		return buildLevels(m, data)
 	case KindBinary, KindPartial, KindSigns:
 		return buildBinary(kind, m, data)
+	case KindSparse:
+		return &Sparse{Out: m.Out, In: m.In, Start: view32[uint32](data("start")), Columns: view32[uint32](data("columns")), Values: view16(data("values"))}, nil
+	case KindSum:
+		return buildSum(m, parts)
 	}
 	return nil, fmt.Errorf("unknown kind %q, want one of %v", kind, Kinds())
 }

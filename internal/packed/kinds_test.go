@@ -34,6 +34,13 @@ func samples() []Weight {
 		&Dense{3, 5, "F16", bytes16(halves(15))},
 		&Dense{3, 5, "BF16", random(30)},
 		&LowRank{5, 7, 2, halves(10), halves(14)},
+		&Sparse{3, 6, []uint32{0, 2, 2, 5}, []uint32{1, 5, 0, 3, 4}, halves(5)},
+		&Sum{[]Weight{
+			&Codebook{3, 6, 2, 3, random(6), halves(24)},
+			&LowRank{3, 6, 1, halves(3), halves(6)},
+			&Sparse{3, 6, []uint32{0, 0, 1, 1}, []uint32{2}, halves(1)},
+			&Dense{3, 6, "F16", bytes16(halves(18))},
+		}},
 		&Cells{4, 6, 3, "A", []uint64{1, 1 << 63, 77}, []uint8{0, 1, 2, 1, 0, 2}, []uint32{3, 1, 2}, append(halves(17), 0x7c00)},
 		&Hashed{Out: 4, In: 6, Rows: 1, Size: 5, Addressing: AddressWeights, Combine: CombineSingle, Sign: SignHash,
 			Seeds: []uint64{1, 1 << 63}, Cells: halves(5)},
@@ -297,6 +304,14 @@ func TestCheckValues(t *testing.T) {
 		{"binary: mask of row 0, column 0: pattern 28, want below 28", &Binary{1, 8, 8, 2, 2, []byte{0}, []byte{0}, nil, []byte{0}, []byte{28}, make([]uint16, 7)}},
 		{"binary: scalars[6] is +Inf", &Binary{1, 1, 1, 2, 8, []byte{0}, []byte{0}, nil, []byte{0}, nil, []uint16{0, 0, 0, 0, 0, 0, 0x7c00}}},
 		{"binary: block: 12 columns", &Binary{1, 8, 12, 2, 4, nil, nil, nil, nil, nil, nil}},
+		{"sparse: start[1]: 2 after 0", &Sparse{2, 4, []uint32{0, 2, 1}, []uint32{1}, []uint16{0}}},
+		{"sparse: start: from 1 to 1", &Sparse{1, 4, []uint32{1, 1}, []uint32{1}, []uint16{0}}},
+		{"sparse: columns[1]: 1 in row 0, want ascending columns below 4", &Sparse{1, 4, []uint32{0, 2}, []uint32{1, 1}, []uint16{0, 0}}},
+		{"sparse: columns[0]: 4 in row 0", &Sparse{1, 4, []uint32{0, 1}, []uint32{4}, []uint16{0}}},
+		{"sparse: values[0] is NaN", &Sparse{1, 4, []uint32{0, 1}, []uint32{3}, []uint16{nan}}},
+		{"sum: 1 terms, want 2 to 8", &Sum{[]Weight{&LowRank{1, 1, 1, []uint16{0}, []uint16{0}}}}},
+		{"sum: term 1 is 1×2, the first 1×1", &Sum{[]Weight{&LowRank{1, 1, 1, []uint16{0}, []uint16{0}}, &LowRank{1, 2, 1, []uint16{0}, []uint16{0, 0}}}}},
+		{"sum: term 0: lowrank: v[0] is NaN", &Sum{[]Weight{&LowRank{1, 1, 1, []uint16{0}, []uint16{nan}}, &LowRank{1, 1, 1, []uint16{0}, []uint16{0}}}}},
 	} {
 		if err := c.w.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v, want %q", err, c.want)

@@ -40,6 +40,8 @@ const (
 	KindBinary   Kind = "binary"   // Binary
 	KindPartial  Kind = "partial"  // Partial
 	KindSigns    Kind = "signs"    // Signs
+	KindSparse   Kind = "sparse"   // Sparse
+	KindSum      Kind = "sum"      // Sum
 )
 
 // A Class says what the bytes of a part are for, in the bit ledger.

@@ -44,6 +44,10 @@ func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 		return newPartial(w), nil
 	case *packed.Signs:
 		return &signs{w}, nil
+	case *packed.Sparse:
+		return &sparse{w}, nil
+	case *packed.Sum:
+		return newSum(d, w)
 	}
 	return nil, fmt.Errorf("cpu: upload: no kernels for the format %q", w.Kind())
 }

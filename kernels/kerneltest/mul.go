@@ -87,25 +87,14 @@ func mulCase(t *testing.T, d kernels.Device, w packed.Weight, x []float32) {
 // and the sums over groups add at most 4 roundings and the number of groups.
 // For a low rank it may compute (x·Vᵀ)·Uᵀ, of magnitude |x|·|V|ᵀ·|U|ᵀ, whose
 // second sum adds rank roundings. For levels it may multiply a block's sum by
-// the scale. Dequantize itself rounds only in these two.
+// the scale. A sum of matrices may add products instead of weights. Dequantize
+// itself rounds only in these three.
 func product(w packed.Weight, x []float32) (y, bound []float64) {
 	out, in := w.Dims()
 	what := make([]float32, out*in)
 	w.Dequantize(what, 0, out)
-	mag := abs(what)
-	n := in + 4
-	switch w := w.(type) {
-	case *packed.Grid:
-		mag = gridMagnitude(w)
-		n += w.Groups()
-	case *packed.Levels:
-		n += (in-1)/w.Block + 3
-	case *packed.LowRank:
-		var p mat.Dense
-		p.Mul(mat.NewDense(out, w.Rank, abs(widen(w.U))), mat.NewDense(w.Rank, in, abs(widen(w.V))))
-		mag = p.RawMatrix().Data
-		n += 2 * w.Rank // Dequantize's own roundings included
-	}
+	mag, more := magnitude(w)
+	n := in + 4 + more
 	t := len(x) / in
 	var p, q mat.Dense
 	p.Mul(mat.NewDense(t, in, float64s(x)), mat.NewDense(out, in, float64s(what)).T())
@@ -215,14 +204,7 @@ func Embed(t *testing.T, d kernels.Device) {
 				for i, id := range ids {
 					w.Dequantize(row, id, id+1)
 					want = append(want, float64s(row)...)
-					if w, ok := w.(*packed.LowRank); ok {
-						for c := range in {
-							for k := range w.Rank {
-								term := packed.F16ToF32(w.U[id*w.Rank+k]) * packed.F16ToF32(w.V[k*in+c])
-								bound[i*in+c] += 2 * gamma(w.Rank+1) * math.Abs(float64(term))
-							}
-						}
-					}
+					copy(bound[i*in:], lookupBound(w, id))
 				}
 				within(t, by.values(t), want, bound)
 			})

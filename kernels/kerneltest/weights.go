@@ -89,6 +89,12 @@ func Variants(kind packed.Kind, in int) []Variant {
 		}
 	case packed.KindBinary, packed.KindPartial, packed.KindSigns:
 		list = binaryVariants(kind, in)
+	case packed.KindSparse:
+		add("tenth", sparseOf)
+	case packed.KindSum:
+		for name, terms := range sums(in) {
+			add(name, func(rnd *rand.Rand, out, in int) packed.Weight { return sumOf(rnd, out, in, terms...) })
+		}
 	}
 	return list
 }
