@@ -18,7 +18,6 @@ func diagnostic(name, unit, formula string) Metric {
 // Diagnostics by family of methods.
 var (
 	roundingDiagnostics []Metric
-	codebookDiagnostics []Metric
 	sketchDiagnostics   []Metric
 	hashDiagnostics     []Metric
 	lowrankDiagnostics  []Metric

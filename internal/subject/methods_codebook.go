@@ -9,10 +9,19 @@ import (
 
 // codebookMethods give every row tables of learned values (methods.md 2, 4.5).
 func codebookMethods() []Method {
-	return []Method{{
-		Name: "sketchtune", Version: sketchtune.Version, Moments: SecondMoments,
-		New:   func() any { o := sketchtune.DefaultOptions(); return &o },
-		Check: func(o any) []error { return sketchtune.Check(*o.(*sketchtune.Options)) },
+	return []Method{
+		sketchtuneMethod("sketchtune", sketchtune.DefaultOptions),
+		sketchtuneMethod("leanquant", sketchtune.LeanQuantOptions),
+	}
+}
+
+// sketchtuneMethod is SketchTune with other defaults.
+func sketchtuneMethod(name string, defaults func() sketchtune.Options) Method {
+	return Method{
+		Name: name, Version: sketchtune.Version, Moments: SecondMoments, Knobs: []string{"gpr"},
+		KeepsH: func(o any) bool { return o.(*sketchtune.Options).Refit },
+		New:    func() any { o := defaults(); return &o },
+		Check:  func(o any) []error { return sketchtune.Check(*o.(*sketchtune.Options)) },
 		CheckShape: func(o any, out, in int) error {
 			return sketchtune.CheckShape(*o.(*sketchtune.Options), out, in)
 		},
@@ -20,17 +29,32 @@ func codebookMethods() []Method {
 		StoredBytes: func(o any, out, in int) int64 {
 			return sketchtune.StoredBytes(*o.(*sketchtune.Options), out, in)
 		},
-		Covers: everything,
-		Compress: func(m Matrix, o any) (packed.Weight, error) {
-			s := *o.(*sketchtune.Options)
-			f, err := m.Factor(s.FactorOptions())
-			if err != nil {
-				return nil, err
-			}
-			return sketchtune.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, f, s)
+		Fit: func(o any, out, in int, target int64) (any, error) {
+			s, err := sketchtune.Fit(*o.(*sketchtune.Options), out, in, target)
+			return &s, err
 		},
+		Covers:   everything,
+		Compress: compressSketchtune,
 		Draw: func(o any, out, in int, rng *rand.Rand) packed.Weight {
 			return sketchtune.Draw(*o.(*sketchtune.Options), out, in, rng)
 		},
-	}}
+	}
+}
+
+func compressSketchtune(m Matrix, o any) (packed.Weight, error) {
+	s := *o.(*sketchtune.Options)
+	f, err := m.Factor(s.FactorOptions())
+	if err != nil {
+		return nil, err
+	}
+	var h []float32
+	if s.Refit {
+		h = m.H()
+	}
+	p, d, err := sketchtune.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, f, h, s)
+	if err != nil {
+		return nil, err
+	}
+	d.Note(m.Note)
+	return p, nil
 }

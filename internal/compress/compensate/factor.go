@@ -147,3 +147,19 @@ func (f *Factor) Diagonal() []float64 {
 	}
 	return u
 }
+
+// InverseDiagonal returns the diagonal of H⁻¹ by original index, H with its
+// damping: [H⁻¹]_jj is the sum of squares of a column of U.
+func (f *Factor) InverseDiagonal() []float64 {
+	sum := make([]float64, f.Dim)
+	for i := range f.Dim {
+		for k, u := range f.U[i*f.Dim+i : (i+1)*f.Dim] {
+			sum[i+k] += float64(u) * float64(u)
+		}
+	}
+	d := make([]float64, f.Dim)
+	for k, j := range f.Perm {
+		d[j] = sum[k]
+	}
+	return d
+}

@@ -2,6 +2,7 @@ package kmeans
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -103,17 +104,20 @@ func TestExactIsBest(t *testing.T) {
 }
 
 // TestHistogram checks the rule of methods.md 2.2: within 1 % of the optimum,
-// summed over rows; on tails as heavy as Cauchy's (exponent 1) too.
+// summed over rows; on tails as heavy as Cauchy's (exponent 1) too, and at 8
+// bits. No start is better than the exact one.
 func TestHistogram(t *testing.T) {
-	for _, l := range []law{{1024, 0, 0}, {2048, 0, 1}, {1500, 0.5, 0}, {1500, 0.5, 3}, {2048, 1, 0}, {2048, 1, 1}} {
-		for _, k := range []int{4, 16} {
+	for _, l := range []law{{1024, 0, 0}, {2048, 0, 1}, {1500, 0.5, 0}, {1500, 0.5, 3}, {2048, 1, 0}, {2048, 1, 1}, {4096, 0, 0}, {4096, 0.5, 1}, {4096, 1, 3}} {
+		for _, k := range []int{4, 16, 256} {
 			var got, best float64
-			for row := range uint64(4) {
+			for row := range uint64(2) {
 				x, v := synthetic(l, row)
 				_, h := solve(x, v, Options{K: k, Start: Histogram})
 				_, e := solve(x, v, Options{K: k, Start: Exact})
-				if h.Inertia < e.Inertia*(1-1e-9) {
-					t.Errorf("%+v, %d centres: %v is below the optimum %v", l, k, h.Inertia, e.Inertia)
+				_, p := solve(x, v, Options{K: k, Start: Published})
+				_, even := solve(x, v, Options{K: k, Start: Linspace})
+				if least := min(h.Inertia, p.Inertia, even.Inertia); least < e.Inertia*(1-1e-9) {
+					t.Errorf("%+v, %d centres: %v is below the optimum %v", l, k, least, e.Inertia)
 				}
 				got, best = got+h.Inertia, best+e.Inertia
 			}
@@ -152,7 +156,7 @@ func TestReference(t *testing.T) {
 				u[j] = math.Pow(u[j], -exponent)
 			}
 			tables := map[Start]*Tables{}
-			for _, start := range []Start{Linspace, Exact, Histogram} {
+			for _, start := range []Start{Linspace, Exact, Histogram, Published} {
 				var err error
 				tables[start], err = Rows(gemm.Config{}, w, m.Out, m.In, shape[1], u, Options{K: shape[2], Start: start})
 				if err != nil {
@@ -166,8 +170,16 @@ func TestReference(t *testing.T) {
 			}
 			lloyd, _ := s.Values(t, "kmeans_inertia", name+".lloyd")
 			optimal, _ := s.Values(t, "kmeans_inertia", name+".optimal")
+			scikit, _ := s.Values(t, "kmeans_inertia", name+".sklearn")
 			var histogram float64
 			for i := range optimal {
+				// From an even start; with more centres ours is another.
+				if e := tables[Published].Stats[i].Inertia; shape[2] <= linspaceUpTo && !near(e, scikit[i]) && !lostCluster[fmt.Sprint(name, " ", i)] {
+					t.Errorf("%s: table %d: with relocation %v, want %v", name, i, e, scikit[i])
+				}
+				if e := tables[Published].Stats[i].Inertia; e < optimal[i]*(1-1e-5) {
+					t.Errorf("%s: table %d: published start %v is below the optimum %v", name, i, e, optimal[i])
+				}
 				if e := tables[Linspace].Stats[i].Inertia; !near(e, lloyd[i]) {
 					t.Errorf("%s: table %d: inertia %v, want %v", name, i, e, lloyd[i])
 				}
@@ -187,13 +199,19 @@ func TestReference(t *testing.T) {
 	})
 }
 
+// lostCluster lists tables that differ from scikit-learn's. Relocation takes
+// the last member of a cluster there, and scikit-learn puts that cluster not at
+// the mean but at the weighted sum of the heaviest one's values, which depends
+// on the unit of the weights. Here it is put at the mean.
+var lostCluster = map[string]bool{"gate.b3.g2.s0 0": true, "q.b3.g4.s0 198": true, "q.b3.g4.s4 199": true}
+
 // near compares inertias to 1e-5. The reference takes what is below rounding
 // for 0; squared distances of float32 values that differ are not so small.
 func near(got, want float64) bool {
 	return quanttest.Close(got, want, 1e-5) || want == 0 && got < 1e-20
 }
 
-func TestEqualWeightsArePlain(t *testing.T) {
+func TestCheck7EqualWeightsArePlain(t *testing.T) {
 	x, v := synthetic(law{n: 300}, 1)
 	for i := range v {
 		v[i] = 1
@@ -233,7 +251,7 @@ func nearest(c []float64, x float64) int {
 	return best
 }
 
-func TestDominatingWeight(t *testing.T) {
+func TestCheck7DominatingWeight(t *testing.T) {
 	x, v := synthetic(law{n: 200}, 2)
 	v[17] = 1e12
 	for _, start := range Starts() {
@@ -244,11 +262,14 @@ func TestDominatingWeight(t *testing.T) {
 	}
 }
 
-func TestFewDistinctValues(t *testing.T) {
+func TestCheck8FewDistinctValues(t *testing.T) {
 	x := []float32{2, -1, 2, 0.3, float32(math.Copysign(0, -1)), 0, 0.3}
 	v := []float64{1, 2, 3, 4, 5, 6, 7}
 	want := []float64{-1, 0, float64(float32(0.3)), 2}
-	for _, o := range []Options{{K: 4, Start: Histogram}, {K: 16, Start: Exact}, {K: 16, Start: Histogram}, {K: 16, Start: Published}} {
+	for _, o := range []Options{
+		{K: 4, Start: Histogram}, {K: 16, Start: Exact}, {K: 16, Start: Histogram}, {K: 256, Start: Histogram},
+		{K: 16, Start: Published}, {K: 8, Start: Published}, {K: 4, Start: PlusPlus},
+	} {
 		c, st := solve(x, v, o)
 		if !slices.Equal(c[:4], want) || c[len(c)-1] != 2 || st.Inertia != 0 {
 			t.Errorf("%+v: centres %v, inertia %v, want %v and no error", o, c, st.Inertia, want)
@@ -261,9 +282,21 @@ func TestFewDistinctValues(t *testing.T) {
 	}
 }
 
-// TestEmptyClusterStays: the even start of [0, 0.5, 10] with 4 centres is
+// TestCheck7LinspaceIsDeterministic: no seed and no earlier problem changes it.
+func TestCheck7LinspaceIsDeterministic(t *testing.T) {
+	x, v := synthetic(law{n: 300, spread: 1}, 11)
+	want, _ := solve(x, v, Options{K: 8, Start: Linspace})
+	s := NewSolver(300, Options{K: 8, Start: Linspace, Seed: 5})
+	got := make([]float64, 8)
+	s.Solve(got, x[:100], v[:100], 1)
+	if s.Solve(got, x, v, 2); !slices.Equal(got, want) {
+		t.Errorf("centres %v, want %v", got, want)
+	}
+}
+
+// TestCheck7EmptyClusterStays: the even start of [0, 0.5, 10] with 4 centres is
 // 0, 10/3, 20/3, 10; the two in the middle have no members and stay.
-func TestEmptyClusterStays(t *testing.T) {
+func TestCheck7EmptyClusterStays(t *testing.T) {
 	c, st := solve([]float32{10, 0, 0.5}, []float64{1, 3, 1}, Options{K: 4, Start: Linspace})
 	want := []float64{0.125, 10.0 / 3, 20.0 / 3, 10}
 	for i := range c {
@@ -276,10 +309,13 @@ func TestEmptyClusterStays(t *testing.T) {
 func TestPublished(t *testing.T) {
 	x, v := synthetic(law{n: 400, spread: 1}, 3)
 	for _, k := range []int{4, 8} {
-		a, _ := solve(x, v, Options{K: k, Start: Published})
+		a, st := solve(x, v, Options{K: k, Start: Published})
 		b, _ := solve(x, v, Options{K: k, Start: Linspace})
-		if !slices.Equal(a, b) {
+		if !slices.Equal(a, b) && !st.Empty {
 			t.Errorf("%d centres: not the even start", k)
+		}
+		if p, _ := solve(x, v, Options{K: k, Start: PlusPlus}); slices.Equal(a, p) {
+			t.Errorf("%d centres: k-means++ is the even start", k)
 		}
 	}
 	o := Options{K: 16, Start: Published, Seed: 42}
@@ -348,7 +384,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{3, Options{K: 4, Start: Exact}, "kmeans: groups: 3 do not divide 10 columns"},
 		{2, Options{Start: Exact}, "kmeans: centres: 0, want at least 1"},
-		{2, Options{K: 4, Start: "random"}, `kmeans: start: "random", want one of ["histogram" "linspace" "published" "exact"]`},
+		{2, Options{K: 4, Start: Exact, Iterations: -1}, "kmeans: iterations: -1, want 0 or more"},
+		{2, Options{K: 4, Start: "random"}, `kmeans: start: "random", want one of ["histogram" "linspace" "published" "exact" "k-means++"]`},
 	} {
 		_, err := Rows(gemm.Config{}, make([]float32, 20), 2, 10, c.groups, make([]float64, 10), c.o)
 		if err == nil || err.Error() != c.want {

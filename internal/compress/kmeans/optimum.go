@@ -16,12 +16,40 @@ type program struct {
 	l          int
 }
 
+// programBins is the number of bins up to which the programme is used. With
+// more, and the more clusters there are, the penalty is faster.
+const programBins = 128
+
 // optimum writes the means of the best partition of the values into len(c)
 // clusters that does not cut a bin, with at most the given number of bins.
 // There must be more than len(c) distinct values.
 func (s *Solver) optimum(c []float64, bins int) {
-	d := &s.dp
 	s.bins(max(bins, len(c)))
+	if n := len(s.dp.edges) - 1; n > programBins && n > len(c) {
+		s.priced(c)
+		return
+	}
+	s.programme(c)
+}
+
+// priced is optimum by a penalty.
+func (s *Solver) priced(c []float64) {
+	d := &s.penalty
+	d.p = d.p[:0]
+	for _, e := range s.dp.edges {
+		d.p = append(d.p, s.p[e])
+	}
+	// With clusters of inertia e in equal balance, k of them have k·e, which
+	// falls with 1/k²: one more saves 2·e.
+	d.search(len(c), 2*s.bound(float64(len(c))))
+	for i := range c {
+		c[i] = s.centre(s.dp.edges[d.path[i]], s.dp.edges[d.path[i+1]])
+	}
+}
+
+// programme is optimum by the programme.
+func (s *Solver) programme(c []float64) {
+	d := &s.dp
 	n, k := len(d.edges)-1, len(c)
 	d.p = d.p[:0]
 	for _, e := range d.edges {

@@ -28,7 +28,9 @@ type Solver struct {
 	// cuts[i] and cuts[i+1] bound the members of centre i in x.
 	cuts, old []int
 	dp        program
-	near      []float64 // k-means++: squared distance to the nearest centre
+	penalty   penalty
+	near      []float64 // squared distance to the nearest centre: k-means++, relocation
+	taken     []int     // values that relocation has made centres
 }
 
 // NewSolver returns a solver for problems of up to n values. It panics if o
@@ -66,16 +68,9 @@ func (s *Solver) Solve(centres []float64, x []float32, v []float64, stream uint6
 
 // distinctStart reports whether a problem of at most K distinct values takes
 // them as its centres. Linspace does not. k-means++ does of itself: a value
-// that is no centre yet has a positive distance, one that is has none.
-func (s *Solver) distinctStart() bool {
-	switch s.o.Start {
-	case Linspace:
-		return false
-	case Published:
-		return s.o.K > linspaceUpTo
-	}
-	return true
-}
+// that is no centre yet has a positive distance, one that is has none. So does
+// relocation.
+func (s *Solver) distinctStart() bool { return s.o.Start != Linspace }
 
 // distinct writes the distinct values of x, of which there are at most
 // len(centres), and repeats the last.
@@ -159,24 +154,26 @@ func (s *Solver) direct(lo, hi int) float64 {
 }
 
 // lloyd moves the centres, ascending, to the means of their members until a
-// stopping rule holds. An empty cluster keeps its centre; it stays between
-// its neighbours, because their means lie in their own cells.
+// stopping rule holds. An empty cluster keeps its centre, which stays between
+// its neighbours, because their means lie in their own cells; or, if the start
+// says so, it is relocated.
 func (s *Solver) lloyd(c []float64) Stats {
-	limit := Tolerance * s.variance
+	limit, most := Tolerance*s.variance, s.o.Iterations
+	if most == 0 {
+		most = MaxIterations
+	}
 	var st Stats
-	for st.Iterations < MaxIterations {
+	relocated := false
+	for st.Iterations < most {
 		st.Iterations++
 		s.assign(c)
 		var shift float64
-		for i := range c {
-			lo, hi := s.cuts[i], s.cuts[i+1]
-			if lo == hi {
-				st.Empty = true
-				continue
-			}
-			m := s.centre(lo, hi)
-			shift += (m - c[i]) * (m - c[i])
-			c[i] = m
+		empty := s.empty()
+		if st.Empty = st.Empty || empty > 0; empty > 0 && s.relocates() {
+			s.farthest(c, empty)
+			shift, relocated = s.moveTaken(c), true
+		} else {
+			shift, relocated = s.means(c), false
 		}
 		if shift <= limit || st.Iterations > 1 && slices.Equal(s.cuts, s.old) {
 			break
@@ -184,7 +181,7 @@ func (s *Solver) lloyd(c []float64) Stats {
 		copy(s.old, s.cuts)
 	}
 	for i := range c { // the last means once more, without cancellation
-		if lo, hi := s.cuts[i], s.cuts[i+1]; lo < hi {
+		if lo, hi := s.cuts[i], s.cuts[i+1]; lo < hi && !relocated {
 			c[i] = s.direct(lo, hi)
 		}
 	}
@@ -192,12 +189,45 @@ func (s *Solver) lloyd(c []float64) Stats {
 	return st
 }
 
+// empty returns the number of clusters without members.
+func (s *Solver) empty() int {
+	n := 0
+	for i := range s.o.K {
+		if s.cuts[i] == s.cuts[i+1] {
+			n++
+		}
+	}
+	return n
+}
+
+// means moves every centre to the mean of its members, if it has any, and
+// returns the squared movement of all.
+func (s *Solver) means(c []float64) (shift float64) {
+	for i := range c {
+		lo, hi := s.cuts[i], s.cuts[i+1]
+		if lo == hi {
+			continue
+		}
+		m := s.centre(lo, hi)
+		shift += (m - c[i]) * (m - c[i])
+		c[i] = m
+	}
+	return shift
+}
+
 // assign sets the cuts: a value in the middle between two centres belongs to
-// the lower.
+// the lower, and of equal centres the first has all members.
 func (s *Solver) assign(c []float64) {
 	s.cuts[0] = 0
 	for i := range len(c) - 1 {
 		mid := (c[i] + c[i+1]) / 2
+		for next := i + 1; c[i] == c[next]; next++ {
+			if next == len(c)-1 {
+				mid = math.Inf(1)
+				break
+			}
+			mid = (c[i] + c[next+1]) / 2
+		}
 		lo, hi := s.cuts[i], len(s.x)
 		for lo < hi {
 			if h := int(uint(lo+hi) >> 1); s.x[h] <= mid {

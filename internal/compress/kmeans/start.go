@@ -32,6 +32,8 @@ func (s *Solver) start(c []float64, stream uint64) {
 			return
 		}
 		s.plusplus(c, rand.New(rand.NewPCG(s.o.Seed, stream)))
+	case PlusPlus:
+		s.plusplus(c, rand.New(rand.NewPCG(s.o.Seed, stream)))
 	}
 }
 

@@ -116,11 +116,11 @@ func benchCompress(b *testing.B, w, h []float32, out, in int, given bool, start 
 			p.time("factor", newFactor)
 		}
 		var tables *kmeans.Tables
-		p.time("kmeans", func() { tables, err = centres(gemm.Config{}, w, out, in, f, o) })
+		p.time("kmeans", func() { tables, err = centres(gemm.Config{}, w, out, in, sampleWeights(f, o), o) })
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.time("compensate", func() { _, err = encode(gemm.Config{}, w, out, in, f, tables, o) })
+		p.time("compensate", func() { _, _, err = encode(gemm.Config{}, w, out, in, f, tables, o) })
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package sketchtune
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -27,7 +28,7 @@ func factor(t testing.TB, h []float32, d int, o Options) *compensate.Factor {
 // compress returns the codebook and Ŵ.
 func compress(t testing.TB, w []float32, out, in int, f *compensate.Factor, o Options) (*packed.Codebook, []float64, Diagnostics) {
 	t.Helper()
-	p, d, err := CompressDiagnosed(gemm.Config{}, slices.Clone(w), out, in, f, o)
+	p, d, err := Compress(gemm.Config{}, slices.Clone(w), out, in, f, nil, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,27 +126,46 @@ func checkTables(t *testing.T, name string, s *quanttest.Set, m *quanttest.Matri
 	}
 }
 
-// TestExactStart: with the optimum's tables e_H is the reference's, to the
-// f16 rounding of the tables, which moves it by up to 1.1 % there; the
-// default start is as near.
-func TestExactStart(t *testing.T) {
+// TestBestStarts: with the histogram's or the optimum's tables e_H is at most
+// 1.02 of what the even start's f16 tables give in the reference at s of 3 and
+// 4, and 1.08 at 0, where k-means minimises something else than e_H; and the
+// optimum's is the reference's own, to the f16 rounding of the tables, which
+// moves e_H by up to 1.1 % there.
+func TestBestStarts(t *testing.T) {
 	quanttest.Run(t, func(t *testing.T, s *quanttest.Set) {
 		results, names := quanttest.Results[figures](t, s, "sketchtune")
+		factors := map[string]*compensate.Factor{}
+		worst := map[string]float64{}
 		for _, name := range names {
 			o := options(name)
-			if o.Exponent != 3 || o.GPR == 2 {
-				continue
-			}
 			m := s.Matrix(t, name)
-			f := factor(t, quanttest.Narrow(m.H), m.In, o)
-			for _, start := range []kmeans.Start{kmeans.Exact, kmeans.Histogram} {
+			matrix, _, _ := strings.Cut(name, ".")
+			if factors[matrix] == nil {
+				factors[matrix] = factor(t, quanttest.Narrow(m.H), m.In, o)
+			}
+			f, limit := factors[matrix], 1.02
+			if o.Exponent == 0 {
+				limit = 1.08
+			}
+			starts := []kmeans.Start{kmeans.Histogram, kmeans.Exact}
+			if o.GPR > 1 { // groups of 16 to 192 columns: the same tables but for a few
+				starts = starts[:1]
+			}
+			for _, start := range starts {
 				o.Start = string(start)
 				_, what, _ := compress(t, m.W, m.Out, m.In, f, o)
-				if e := m.Weighted(what); !quanttest.Close(e, results[name].Optimal.EH, 0.02) && e > 1e-6 {
+				e, even := m.Weighted(what), results[name].F16.EH
+				if !(e <= limit*even) {
+					t.Errorf("%s, %s: e_H %v, even start %v", name, start, e, even)
+				}
+				key := fmt.Sprintf("s %v, %s", o.Exponent, start)
+				worst[key] = max(worst[key], e/even)
+				if o.Exponent == 3 && o.GPR != 2 && !quanttest.Close(e, results[name].Optimal.EH, 0.02) && e > 1e-6 {
 					t.Errorf("%s, %s: e_H %v, want %v", name, start, e, results[name].Optimal.EH)
 				}
 			}
 		}
+		t.Logf("at most %.4v of the even start's e_H", worst)
 	})
 }
 
@@ -178,10 +198,10 @@ func sameParts(a, b *packed.Codebook) bool {
 	return bytes.Equal(a.Codes, b.Codes) && slices.Equal(a.Table, b.Table)
 }
 
-// TestScale: a factor on H changes nothing (methods.md 6.11). By powers of 4
+// TestCheck11Scale: a factor on H changes nothing (methods.md 6.11). By powers of 4
 // every intermediate number is exactly scaled; by others float32 rounds
 // elsewhere, and at most 1 code in 1000 may flip.
-func TestScale(t *testing.T) {
+func TestCheck11Scale(t *testing.T) {
 	const out, in = 24, 172
 	w, h := problem(out, in)
 	o := DefaultOptions()
@@ -212,41 +232,6 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// TestLossless: rows of at most 2^bits distinct values, here f16, are kept
-// exactly by the starts that take them, whatever the factor (methods.md 6.8).
-func TestLossless(t *testing.T) {
-	const out, in = 17, 96
-	w, h := problem(out, in)
-	for i := range w {
-		w[i] = float32(math.Round(float64(w[i]))) / 4 * float32(1+i/in)
-		w[i] = min(max(w[i], -2), 2)
-	}
-	for r := range out {
-		row := w[r*in : (r+1)*in]
-		distinct := slices.Clone(row)
-		slices.Sort(distinct)
-		if n := len(slices.Compact(distinct)); n > 16 {
-			t.Fatalf("row %d has %d values", r, n)
-		}
-	}
-	o := DefaultOptions()
-	f := factor(t, h, in, o)
-	for _, start := range []kmeans.Start{kmeans.Histogram, kmeans.Exact, kmeans.Published} {
-		for _, gpr := range []int{1, 4} {
-			o.Start, o.GPR = string(start), gpr
-			_, what, d := compress(t, w, out, in, f, o)
-			for i, x := range w {
-				if what[i] != float64(x) {
-					t.Fatalf("%s, gpr %d: weight %d is %v, want %v", start, gpr, i, what[i], x)
-				}
-			}
-			if d.Inertia != 0 {
-				t.Errorf("%s: inertia %v", start, d.Inertia)
-			}
-		}
-	}
-}
-
 // TestGroups: a code refers to the table of its original column: with plain
 // rounding (a diagonal H moves no errors) every weight is at its nearest entry.
 func TestGroups(t *testing.T) {
@@ -256,7 +241,7 @@ func TestGroups(t *testing.T) {
 	for j := range in {
 		h[j*in+j] = 1 + float32(j*37%in) // act-order is far from the original
 	}
-	for _, bits := range widths[:3] {
+	for _, bits := range []int{2, 3, 4} {
 		o := DefaultOptions()
 		o.Bits, o.GPR = bits, gpr
 		p, what, _ := compress(t, w, out, in, factor(t, h, in, o), o)
@@ -313,7 +298,7 @@ func TestCompensationHelps(t *testing.T) {
 	s := quanttest.Copied(t)
 	for _, name := range []string{quanttest.Gauss, quanttest.Heavy} {
 		m := s.Matrix(t, name)
-		for _, bits := range widths[:3] {
+		for _, bits := range []int{2, 3, 4} {
 			o := DefaultOptions()
 			o.Bits = bits
 			p, what, _ := compress(t, m.W, m.Out, m.In, factor(t, quanttest.Narrow(m.H), m.In, o), o)
@@ -343,7 +328,7 @@ func TestThreads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := Compress(cfg, w, out, in, f, o)
+			p, _, err := Compress(cfg, w, out, in, f, nil, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -377,20 +362,22 @@ func TestErrors(t *testing.T) {
 	}{
 		{o, float32(math.Inf(1)), "sketchtune: weight [2,5] is +Inf"},
 		{o, 1e6, "sketchtune: centroid 1 of row 2, group 0 is 1e+06, largest in f16 65504"},
-		{with(func(o *Options) { o.GPR = 5 }), 0, "sketchtune: gpr: 5 does not divide the 12 input channels"},
+		{with(func(o *Options) { o.GPR = 5 }), 0, "sketchtune: gpr: 5 does not divide the 12 input channels, want one of 1, 2, 3, 4, 6, 12"},
 		{with(func(o *Options) { o.GPR = 0 }), 0, "sketchtune: gpr: 0, want 1 or more groups per row"},
-		{with(func(o *Options) { o.Bits = 5 }), 0, "sketchtune: bits: 5, want one of 2, 3, 4"},
+		{with(func(o *Options) { o.Bits = 5 }), 0, "sketchtune: bits: 5, want one of 2, 3, 4, 8"},
 		{with(func(o *Options) { o.Exponent = -1 }), 0, "sketchtune: exponent: -1, want 0 to 8"},
 		{with(func(o *Options) { o.Damp = math.NaN() }), 0, "sketchtune: damp: NaN, want a finite number of 0 or more"},
-		{with(func(o *Options) { o.Start = "quantile" }), 0, `sketchtune: start: "quantile", want one of histogram, linspace, published, exact`},
+		{with(func(o *Options) { o.Start = "quantile" }), 0, `sketchtune: start: "quantile", want one of histogram, linspace, published, exact, k-means++`},
 	} {
 		w := make([]float32, out*in)
 		w[2*in+5] = c.bad
-		if _, err := Compress(gemm.Config{}, w, out, in, f, c.o); err == nil || err.Error() != c.want {
+		if _, _, err := Compress(gemm.Config{}, w, out, in, f, nil, c.o); err == nil || err.Error() != c.want {
 			t.Errorf("error %v, want %s", err, c.want)
 		}
 	}
-	if faults := Check(Options{}); len(faults) != 3 { // bits, gpr, start
+	if faults := Check(Options{}); len(faults) != 4 { // bits, gpr, start, weights
 		t.Errorf("faults of the zero options: %v", faults)
 	}
 }
+
+func newRand() *rand.Rand { return rand.New(rand.NewPCG(1, 1)) }
