@@ -47,6 +47,8 @@ var rules = []rule{
 	{"internal/model", []string{"internal/safetensors"}},
 	{"internal/corpus", []string{"internal/tokenizer"}},
 	{"internal/artefact", []string{"internal/packed", "internal/safetensors"}},
+	{"internal/foreign", []string{"internal/packed", "internal/safetensors",
+		"github.com/nlpodyssey/gopickle/pickle", "github.com/nlpodyssey/gopickle/types"}},
 	{"results/keys", []string{"results"}},
 	{"results/summary", []string{"results", "results/keys", "github.com/montanaflynn/stats", "gonum.org/v1/gonum/stat", "gonum.org/v1/gonum/stat/distuv"}},
 	{"kernels/cpu", []string{"kernels", "kernels/gemm", "internal/packed", "golang.org/x/sys/cpu"}},

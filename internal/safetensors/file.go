@@ -32,7 +32,7 @@ type File struct {
 // name the file and the tensor. A file that shrinks while it is open crashes
 // whoever reads it, as with every memory map.
 func Open(path string) (*File, error) {
-	b, unmap, err := mapFile(path)
+	b, unmap, err := MapFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// mapFile reads the file into memory, where no memory map is at hand.
-func mapFile(path string) (b []byte, unmap func() error, err error) {
+// MapFile reads the file into memory, where no memory map is at hand.
+func MapFile(path string) (b []byte, unmap func() error, err error) {
 	f, size, err := statSize(path)
 	if err != nil {
 		return nil, nil, err

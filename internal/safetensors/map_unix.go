@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// mapFile maps a file read-only. The map stays valid after the file is
+// MapFile maps a file read-only. The map stays valid after the file is
 // closed or removed.
-func mapFile(path string) (b []byte, unmap func() error, err error) {
+func MapFile(path string) (b []byte, unmap func() error, err error) {
 	f, size, err := statSize(path)
 	if err != nil {
 		return nil, nil, err
