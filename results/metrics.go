@@ -43,6 +43,8 @@ import "slices"
 //	memory      stored_bytes    B     tensor class  weights of class  –             –
 //	            nominal_bits    bit   tensor class  weights of class  –             –
 //	            part_bytes      B     linear/codes  weights of class  –             –
+//	            target_bytes    B     –             –                 –             –
+//	            reached_bytes   B     –             –                 –             –
 //	            peak_anon       B     –             –                 child process –
 //	            vmhwm           B     –             –                 child process –
 //
@@ -88,7 +90,9 @@ import "slices"
 // the artefact holds, nominal_bits the bits aimed at (whole bits of the class,
 // not per weight; a matrix left alone at those of its stored type). part_bytes
 // splits stored_bytes by what the bytes are for, item tensor class/part class,
-// and sums to it; a part that a class lacks has no line.
+// and sums to it; a part that a class lacks has no line. target_bytes is what match or bytes
+// of the scenario ask for, over the matrices that the case compresses, and reached_bytes what
+// those store: the gap is what no setting could use. A case without a target has neither.
 //
 // kernelspeed: the item of a product is OUTxIN,bBATCH,CACHE, such as
 // 4096x14336,b1,cold. A sample is the mean of as many calls as its weight says.
@@ -199,6 +203,8 @@ var measured = []Metric{
 	{"stored_bytes", "memory", "B", Lower, Exact, ByItem, "bytes of the class's tensors in the artefact, all parts and padding", false},
 	{"nominal_bits", "memory", "bit", Target, Exact, ByItem, "sum over the class's tensors of bits per weight aimed at × weights", false},
 	{"part_bytes", "memory", "B", Lower, Exact, ByItem, "the bytes among stored_bytes that serve one purpose: codes, tables, scales and so on", false},
+	{"target_bytes", "memory", "B", Target, Exact, Unpaired, "bytes that the compressed matrices may take, by match or bytes of the scenario", false},
+	{"reached_bytes", "memory", "B", Target, Exact, Unpaired, "bytes that these matrices take", false},
 	{"peak_anon", "memory", "B", Lower, Exact, Unpaired, "largest sampled anonymous resident size (RssAnon) of a child process that opens and runs the artefact", false},
 	{"vmhwm", "memory", "B", Lower, Exact, Unpaired, "largest resident size (VmHWM) of the same child process, file-backed pages included", false},
 	{"bits_stored", "memory", "bit", Lower, Exact, ByItem, "8 · Σ stored_bytes / Σ weights over the classes in question", true},

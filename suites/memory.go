@@ -63,6 +63,18 @@ func runMemory(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 			return err
 		}
 	}
+	target, reached, ok, err := s.Size()
+	if err != nil {
+		return err
+	}
+	if ok {
+		err := out.emit(
+			results.Record{Metric: "target_bytes", Value: float64(target)},
+			results.Record{Metric: "reached_bytes", Value: float64(reached)})
+		if err != nil {
+			return err
+		}
+	}
 	for run := range m.Runs {
 		p, err := measureChild(ctx, s, m)
 		if err != nil {

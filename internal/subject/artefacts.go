@@ -88,5 +88,28 @@ func (s *Subject) Ledger() ([]LedgerEntry, error) {
 	return ledger, nil
 }
 
+// Size returns the bytes that the case asks for and those that it stores, over
+// the matrices that it covers; ok is false for a case without a target.
+func (s *Subject) Size() (target, reached int64, ok bool, err error) {
+	if s.Case.Target == nil {
+		return 0, 0, false, nil
+	}
+	cfg := s.Env.Model.Config
+	for layer := range cfg.Layers {
+		for _, spec := range cfg.Linears(layer) {
+			if !s.Case.Covers(spec.Name) {
+				continue
+			}
+			e, found := s.Artefact.Entry(spec.Name)
+			if !found {
+				return 0, 0, false, fmt.Errorf("artefact: tensor %s is missing", spec.Name)
+			}
+			target += s.Case.Target.bytes(spec.Name, spec.Out, spec.In)
+			reached += e.Bytes
+		}
+	}
+	return target, reached, true, nil
+}
+
 // ArtefactDir returns the artefact's folder, "" for the uncompressed model.
 func (s *Subject) ArtefactDir() string { return s.dir }

@@ -44,6 +44,9 @@ func exact(v float64) Estimate {
 	return Estimate{N: 1, Value: v, Lo: math.NaN(), Hi: math.NaN(), P: math.NaN(), Adjusted: math.NaN()}
 }
 
+// Exact returns the estimate of a number that follows from exact ones.
+func Exact(v float64) Estimate { return exact(v) }
+
 // missing returns an estimate that could not be made.
 func missing(format string, args ...any) Estimate {
 	e := exact(math.NaN())

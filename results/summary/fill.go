@@ -177,6 +177,7 @@ func weight(v results.Record) float64 {
 func (row *Row) memory(values []results.Record) {
 	lacking := missing("%s", row.Why("memory"))
 	row.Ledger = Ledger{LinearBits: lacking, ModelBits: lacking, NominalLinear: lacking, NominalModel: lacking, ModelBytes: lacking}
+	row.Ledger.size(values)
 	row.PeakAnon, row.VmHWM = lacking, lacking
 	var all ClassBytes
 	for _, class := range results.TensorClasses() {
@@ -198,6 +199,23 @@ func (row *Row) memory(values []results.Record) {
 		lacking = missing("%s: no peak was recorded", row.Label)
 	}
 	row.PeakAnon, row.VmHWM = peak(values, "peak_anon", lacking), peak(values, "vmhwm", lacking)
+}
+
+// size fills in the size that was asked for.
+func (l *Ledger) size(values []results.Record) {
+	none := missing("the case aims at no size in bytes")
+	l.Target, l.Reached, l.Gap = none, none, none
+	for _, v := range values {
+		switch v.Metric {
+		case "target_bytes":
+			l.Target = exact(v.Value)
+		case "reached_bytes":
+			l.Reached = exact(v.Value)
+		}
+	}
+	if l.Target.Value > 0 && l.Reached.Missing == "" {
+		l.Gap = exact(1 - l.Reached.Value/l.Target.Value)
+	}
 }
 
 // classBytes gathers the ledger of one tensor class; without weights if it

@@ -80,6 +80,10 @@ type Ledger struct {
 	NominalLinear Estimate // bits aimed at per weight of the linear layers
 	NominalModel  Estimate // bits aimed at per weight of the whole model
 	ModelBytes    Estimate
+	// Target is the bytes that the compressed matrices may take, Reached what
+	// they take and Gap the share of the target that is left; missing for a
+	// case that aims at no size.
+	Target, Reached, Gap Estimate
 }
 
 // ClassBytes is one line of a Ledger.

@@ -16,6 +16,7 @@ import (
 // scenario, model, group, case, label, method, seed and params.NAME; at the end the notes of
 // the row and those of its table.
 func CSV(w io.Writer, tables []Table) error {
+	tables = slices.DeleteFunc(slices.Clone(tables), func(t Table) bool { return t.Restates })
 	params, fields := csvHead(tables)
 	out := csv.NewWriter(w)
 	head := append([]string{"scenario", "model", "group", "case", "label", "method", "seed"}, params...)

@@ -3,6 +3,7 @@ package table
 import (
 	"encoding/json"
 	"io"
+	"slices"
 )
 
 // The JSON form of a table. A missing number is null; an interval, a second
@@ -48,6 +49,7 @@ type (
 // JSON writes tables as one JSON object, {"tables": […]}. Cells hold numbers in
 // the base unit of their column beside the text, and the ids of their notes.
 func JSON(w io.Writer, tables []Table) error {
+	tables = slices.DeleteFunc(slices.Clone(tables), func(t Table) bool { return t.Restates })
 	out := struct {
 		Tables []jsonTable `json:"tables"`
 	}{make([]jsonTable, len(tables))}

@@ -72,6 +72,10 @@ type Table struct {
 	// table apart from others, in words.
 	Scenario, Model, Group string
 
+	// Restates says that the table shows for people what another one holds for
+	// programs, as columns of Detail: CSV and JSON leave it out.
+	Restates bool
+
 	Columns []Column
 	Rows    []Row
 	Notes   []Note // those on the whole table first
@@ -82,7 +86,8 @@ const Dash = "—"
 
 // Build lays out one table per group of the report: rows that may be compared, sorted by
 // order, whose keys are those of columns or of records; without one in order of first appearance.
-// For each shape and state of the cache whose products were timed there is a table besides.
+// For each shape and state of the cache whose products were timed there is a table besides, and
+// one for the bill of the bytes and for the cases that seeds alone tell apart.
 func Build(rep *summary.Report, order []keys.Order) []Table {
 	var tables []Table
 	for _, g := range rep.Groups {
@@ -91,6 +96,12 @@ func Build(rep *summary.Report, order []keys.Order) []Table {
 			tables = append(tables, build(g, rep.Filter, order))
 		}
 		tables = append(tables, kernels...)
+		if t, ok := billTable(g); ok {
+			tables = append(tables, t)
+		}
+		if t, ok := seedTable(g); ok {
+			tables = append(tables, t)
+		}
 	}
 	return tables
 }
@@ -183,6 +194,9 @@ func (b *builder) columns() []column {
 		Interval: true, Tested: true}, b.perplexityRatio)
 	cols = append(cols, b.divergences()...)
 	cols = append(cols, b.timings()...)
+	if has["memory"] {
+		cols = append(cols, b.billColumns(Detail)...)
+	}
 	add(has["memory"], Column{Key: "peak_bytes", Head: "peak bytes", Unit: "B", Part: SizeSpeed, Beside: "vmhwm_bytes"}, b.peak)
 	return cols
 }
