@@ -20,6 +20,11 @@ var (
 	roundingDiagnostics []Metric
 	sketchDiagnostics   []Metric
 	hashDiagnostics     []Metric
-	lowrankDiagnostics  []Metric
-	binaryDiagnostics   []Metric
+	lowrankDiagnostics  = []Metric{
+		diagnostic("rank", "1", "rank of the factors"),
+		diagnostic("energy_kept", "1", "share of ‖A‖² in the factors: of W, of W·diag(s) for asvd, of W·S for svdllm"),
+		diagnostic("whitening_shift", "1", "added to the diagonal of H before its root, in units of H"),
+		diagnostic("whitening_condition", "1", "(max S_jj/min S_jj)² of the root S of H, at most its condition number"),
+	}
+	binaryDiagnostics []Metric
 )

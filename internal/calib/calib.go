@@ -1,5 +1,5 @@
 // Package calib walks a model layer by layer over calibration text and hands
-// out the second moments of each linear layer's inputs, true-sequentially:
+// out the moments of each linear layer's inputs, true-sequentially:
 // what a caller made of earlier layers is what later ones see. It knows no
 // compression method and writes no file.
 package calib
@@ -26,8 +26,9 @@ type Group struct {
 	// Options.MeanSquareOnly. The callback may overwrite it, and must not
 	// keep it: the next group gets the same memory.
 	H []float32
-	// MeanSquare is mean(x²) of every input channel, summed in float64.
-	MeanSquare []float64
+	// MeanSquare is mean(x²) of every input channel, MeanAbs mean |x|, both
+	// summed in float64.
+	MeanSquare, MeanAbs []float64
 	// Tokens is T, the number of rows of X.
 	Tokens int
 }
@@ -249,7 +250,7 @@ func (k *walk) blockAtOnce(ctx context.Context, layer *engine.Layer, index int) 
 	}
 	k.ws.SetObserver(func(names []string, x kernels.Buffer, t int) {
 		i := slices.IndexFunc(groups, func(g Group) bool { return g.Linears[0].Name == names[0] })
-		k.addSquares(groups[i], x, t)
+		k.add(groups[i], x, t)
 	})
 	err := k.each(ctx, func(c chunk) {
 		layer.AddAttention(k.ws, c.x, k.cache, len(c.tokens), c.pos)
@@ -260,7 +261,7 @@ func (k *walk) blockAtOnce(ctx context.Context, layer *engine.Layer, index int) 
 		return err
 	}
 	for _, g := range groups {
-		if err := g.meanSquares(); err != nil {
+		if err := g.divide(); err != nil {
 			return fmt.Errorf("%s: %w", g.Input, err)
 		}
 		if _, err := k.call(g); err != nil {
@@ -273,6 +274,7 @@ func (k *walk) blockAtOnce(ctx context.Context, layer *engine.Layer, index int) 
 func (k *walk) newGroup(index int, in model.Input) Group {
 	g := Group{Layer: index, Input: in, Linears: k.cfg.Group(index, in), Tokens: k.tokens}
 	g.MeanSquare = make([]float64, g.Linears[0].In)
+	g.MeanAbs = make([]float64, g.Linears[0].In)
 	return g
 }
 
@@ -291,12 +293,12 @@ func (k *walk) measure(ctx context.Context, layer *engine.Layer, g *Group) (map[
 		if gram != nil {
 			k.dev.Gram(gram, x, t, d)
 		}
-		k.addSquares(*g, x, t)
+		k.add(*g, x, t)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if err := g.meanSquares(); err != nil {
+	if err := g.divide(); err != nil {
 		return nil, err
 	}
 	if gram != nil {
@@ -309,21 +311,24 @@ func (k *walk) measure(ctx context.Context, layer *engine.Layer, g *Group) (map[
 	return k.call(*g)
 }
 
-// addSquares adds the squares of X (t×d), channel by channel, to g.MeanSquare.
-func (k *walk) addSquares(g Group, x kernels.Buffer, t int) {
+// add adds the squares and magnitudes of X (t×d), channel by channel, to
+// g.MeanSquare and g.MeanAbs.
+func (k *walk) add(g Group, x kernels.Buffer, t int) {
 	rows := k.rows[:t*len(g.MeanSquare)]
 	k.dev.Read(rows, x)
 	for ; len(rows) > 0; rows = rows[len(g.MeanSquare):] {
 		for j, v := range rows[:len(g.MeanSquare)] {
 			g.MeanSquare[j] += float64(v) * float64(v)
+			g.MeanAbs[j] += math.Abs(float64(v))
 		}
 	}
 }
 
-// meanSquares divides the sums in MeanSquare by the number of tokens.
-func (g Group) meanSquares() error {
+// divide divides the sums in MeanSquare and MeanAbs by the number of tokens.
+func (g Group) divide() error {
 	for j := range g.MeanSquare {
 		g.MeanSquare[j] /= float64(g.Tokens)
+		g.MeanAbs[j] /= float64(g.Tokens)
 		if m := g.MeanSquare[j]; math.IsNaN(m) || math.IsInf(m, 0) {
 			return fmt.Errorf("input channel %d: mean square %v: %w", j, m, engine.ErrDiverged)
 		}

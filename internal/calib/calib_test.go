@@ -133,7 +133,7 @@ func observe(t *testing.T, dev kernels.Device, c checkpoint) [][]float32 {
 // H[i,j] is a float32 sum of t products in some order and two scalings, hence
 // within γ_(t+2)·2/t·Σ|x_i·x_j| of the exact one, γ_n = n·u/(1-n·u), u = 2^-24
 // (Higham, Accuracy and Stability of Numerical Algorithms, §3.1). MeanSquare
-// is the same in float64.
+// and MeanAbs are the same in float64.
 func checkMoments(t *testing.T, g calib.Group, x []float32) {
 	t.Helper()
 	d := g.Linears[0].In
@@ -143,6 +143,13 @@ func checkMoments(t *testing.T, g calib.Group, x []float32) {
 	}
 	gamma := func(k, u float64) float64 { return k * u / (1 - k*u) }
 	for i := range d {
+		var magnitude float64
+		for r := range n {
+			magnitude += math.Abs(float64(x[r*d+i])) / float64(n)
+		}
+		if !(math.Abs(g.MeanAbs[i]-magnitude) <= gamma(float64(n+2), 0x1p-53)*2*magnitude) {
+			t.Fatalf("layer %d %s: mean |x| %d = %v, want %v", g.Layer, g.Input, i, g.MeanAbs[i], magnitude)
+		}
 		for j := range d {
 			var sum, abs float64
 			for r := range n {
@@ -280,7 +287,7 @@ func TestFeedback(t *testing.T) {
 		// With Base nothing that f returns is seen.
 		groups = collect(t, dev, c, calib.Options{Base: true}, drop(model.Inputs()...))
 		for i := range groups {
-			if !slices.Equal(groups[i].H, base[i].H) || !slices.Equal(groups[i].MeanSquare, base[i].MeanSquare) {
+			if !slices.Equal(groups[i].H, base[i].H) || !slices.Equal(groups[i].MeanSquare, base[i].MeanSquare) || !slices.Equal(groups[i].MeanAbs, base[i].MeanAbs) {
 				t.Errorf("Base: group %d differs", i)
 			}
 		}
@@ -304,7 +311,7 @@ func TestMeanSquareOnly(t *testing.T) {
 			t.Fatalf("Base %t: %d groups, want %d", base, len(got), len(want))
 		}
 		for i, g := range got {
-			if g.H != nil || !slices.Equal(g.MeanSquare, want[i].MeanSquare) || g.Input != want[i].Input || g.Layer != want[i].Layer {
+			if g.H != nil || !slices.Equal(g.MeanSquare, want[i].MeanSquare) || !slices.Equal(g.MeanAbs, want[i].MeanAbs) || g.Input != want[i].Input || g.Layer != want[i].Layer {
 				t.Errorf("Base %t: group %d: H of %d values, or other mean squares", base, i, len(g.H))
 			}
 		}

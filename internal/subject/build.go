@@ -8,12 +8,15 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/calib"
 	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/compress/svdllm"
 	"github.com/sketchbench/sketchbench/internal/engine"
+	"github.com/sketchbench/sketchbench/internal/linalg"
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/internal/stage"
@@ -217,17 +220,31 @@ type builder struct {
 	out      *artefact.Writer
 	s        *Subject
 	progress Progress
-	wide     []float32 // the matrix in work
-	notes    notes     // diagnostics
+	wide     []float32      // the matrix in work
+	settled  map[string]any // options by tensor, where a first phase has chosen them
+	notes    notes          // diagnostics
 }
 
 // linears compresses the covered linear layers and stores the others as they
 // are.
 func (b *builder) linears() error {
+	if err := b.budget(); err != nil {
+		return err
+	}
+	base := b.c.Method.Moments == MeanSquares
+	if inputs := b.c.Method.BaseInputs; inputs != nil {
+		base = inputs(b.c.Options)
+	}
+	return b.visit(base, b.group)
+}
+
+// visit calls f for all groups of linear layers, with the moments that the
+// method asks for; with base, those of the uncompressed model.
+func (b *builder) visit(base bool, f func(calib.Group) (map[string]packed.Weight, error)) error {
 	cfg, w := b.env.Model.Config, b.env.Model.Weights()
 	if b.c.Method.Moments == NoMoments {
 		for layer := range cfg.Layers {
-			if _, err := b.group(calib.Group{Layer: layer, Linears: cfg.Linears(layer)}); err != nil {
+			if _, err := f(calib.Group{Layer: layer, Linears: cfg.Linears(layer)}); err != nil {
 				return err
 			}
 			b.progress(StageCompress, layer+1, cfg.Layers)
@@ -238,16 +255,14 @@ func (b *builder) linears() error {
 	if err != nil {
 		return &StageError{StageCalibrate, err}
 	}
-	start := time.Now()
+	start, compressing := time.Now(), b.s.Seconds[StageCompress]
 	opts := calib.Options{
 		MeanSquareOnly: b.c.Method.Moments == MeanSquares,
-		Base:           b.c.Method.Moments == MeanSquares,
+		Base:           base,
 		Progress:       func(done, total int) { b.progress(StageCalibrate, done, total) },
 	}
-	err = calib.Walk(b.ctx, b.env.Device, cfg, w, windows, opts, func(g calib.Group) (map[string]packed.Weight, error) {
-		return b.group(g)
-	})
-	b.s.Seconds[StageCalibrate] = time.Since(start) - b.s.Seconds[StageCompress]
+	err = calib.Walk(b.ctx, b.env.Device, cfg, w, windows, opts, f)
+	b.s.Seconds[StageCalibrate] += time.Since(start) - (b.s.Seconds[StageCompress] - compressing)
 	var stage *StageError
 	if err != nil && !errors.As(err, &stage) && b.ctx.Err() == nil {
 		err = &StageError{StageCalibrate, err}
@@ -260,26 +275,12 @@ func (b *builder) group(g calib.Group) (map[string]packed.Weight, error) {
 	start := time.Now()
 	defer func() { b.s.Seconds[StageCompress] += time.Since(start) }()
 	made := map[string]packed.Weight{}
-	factors := map[compensate.FactorOptions]*compensate.Factor{}
-	factor := func(o compensate.FactorOptions) (*compensate.Factor, error) {
-		if f, ok := factors[o]; ok {
-			return f, nil
-		}
-		h := g.H
-		if len(factors) > 0 || b.needsH(g) {
-			h = append([]float32(nil), g.H...)
-		}
-		f, err := compensate.NewFactor(b.env.Gemm, h, len(g.MeanSquare), o)
-		if err == nil {
-			factors[o] = f
-		}
-		return f, err
-	}
+	shared := b.share(g)
 	for _, spec := range g.Linears {
 		if err := b.ctx.Err(); err != nil {
 			return nil, err
 		}
-		w, err := b.matrix(spec, g, factor)
+		w, err := b.matrix(spec, g, shared)
 		if err != nil {
 			return nil, &StageError{StageCompress, fmt.Errorf("tensor %s: %w", spec.Name, err)}
 		}
@@ -288,6 +289,33 @@ func (b *builder) group(g calib.Group) (map[string]packed.Weight, error) {
 		}
 	}
 	return made, nil
+}
+
+// shared is what matrices of the same input share, made on first use.
+type shared struct {
+	factor func(compensate.FactorOptions) (*compensate.Factor, error)
+	root   func() (linalg.Root, error)
+}
+
+func (b *builder) share(g calib.Group) shared {
+	factors := map[compensate.FactorOptions]*compensate.Factor{}
+	return shared{
+		factor: func(o compensate.FactorOptions) (*compensate.Factor, error) {
+			if f, ok := factors[o]; ok {
+				return f, nil
+			}
+			h := g.H
+			if len(factors) > 0 || b.needsH(g) {
+				h = append([]float32(nil), g.H...)
+			}
+			f, err := compensate.NewFactor(b.env.Gemm, h, len(g.MeanSquare), o)
+			if err == nil {
+				factors[o] = f
+			}
+			return f, err
+		},
+		root: sync.OnceValues(func() (linalg.Root, error) { return svdllm.NewRoot(g.H, len(g.MeanSquare), g.Tokens) }),
+	}
 }
 
 // needsH reports whether H of a group is wanted after it has been factored:
@@ -307,25 +335,15 @@ func (b *builder) needsH(g calib.Group) bool {
 }
 
 // matrix compresses one linear layer; nil says that it is left alone.
-func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compensate.FactorOptions) (*compensate.Factor, error)) (packed.Weight, error) {
-	base, err := b.env.Model.Weights().Weight(spec.Name)
-	if err != nil {
-		return nil, err
-	}
+func (b *builder) matrix(spec model.LinearSpec, g calib.Group, shared shared) (packed.Weight, error) {
 	if !b.c.Covers(spec.Name) {
 		return nil, b.untouched(spec.Name)
 	}
-	if n := spec.Out * spec.In; cap(b.wide) < n {
-		b.wide = make([]float32, n)
+	m, err := b.load(spec, g, shared)
+	if err != nil {
+		return nil, err
 	}
-	w := b.wide[:spec.Out*spec.In]
-	b.widen(w, base, spec)
-	m := Matrix{
-		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
-		MeanSquare: g.MeanSquare, Factor: factor, H: func() []float32 { return g.H },
-		note: func(metric string, value float64) { b.notes.add(spec.Name, metric, value) },
-	}
-	options, err := b.c.OptionsFor(spec)
+	options, err := b.optionsFor(m)
 	if err != nil {
 		return nil, err
 	}
@@ -334,6 +352,26 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, factor func(compe
 		return nil, err
 	}
 	return what, b.out.Add(spec.Name, what, b.c.NominalBits(spec))
+}
+
+// load returns a linear layer as the method sees it, in memory that the next
+// one takes over.
+func (b *builder) load(spec model.LinearSpec, g calib.Group, shared shared) (Matrix, error) {
+	base, err := b.env.Model.Weights().Weight(spec.Name)
+	if err != nil {
+		return Matrix{}, err
+	}
+	if n := spec.Out * spec.In; cap(b.wide) < n {
+		b.wide = make([]float32, n)
+	}
+	w := b.wide[:spec.Out*spec.In]
+	b.widen(w, base, spec)
+	return Matrix{
+		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
+		MeanSquare: g.MeanSquare, MeanAbs: g.MeanAbs,
+		Factor: shared.factor, Root: shared.root, H: func() []float32 { return g.H },
+		note: func(metric string, value float64) { b.notes.add(spec.Name, metric, value) },
+	}, nil
 }
 
 // widen sets dst to the values of base, a few rows to a goroutine.

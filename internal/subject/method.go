@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/linalg"
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
@@ -18,7 +19,7 @@ type Moments int
 // What a method may want to know.
 const (
 	NoMoments     Moments = iota
-	MeanSquares           // E[x²] of every input channel
+	MeanSquares           // E[x²] and E|x| of every input channel
 	SecondMoments         // H = 2/T·XᵀX, and earlier layers compressed first
 )
 
@@ -28,11 +29,15 @@ type Matrix struct {
 	W    []float32 // out×in; the method may overwrite it, and must not keep it
 	Gemm gemm.Config
 	Seed uint64 // of this matrix, from the case's seed and the tensor's name
-	// MeanSquare holds E[x²] of the inputs, for methods that ask for moments.
-	MeanSquare []float64
+	// MeanSquare holds E[x²] of the inputs and MeanAbs E|x|, for methods that
+	// ask for moments.
+	MeanSquare, MeanAbs []float64
 	// Factor returns the factorisation of the second moments, which matrices
 	// of the same input share. Only for methods that ask for SecondMoments.
 	Factor func(compensate.FactorOptions) (*compensate.Factor, error)
+	// Root returns the square root of the second moments, shared likewise. A
+	// method may ask for one of the two.
+	Root func() (linalg.Root, error)
 	// H returns the second moments 2/T·XᵀX without damping, in×in, shared by
 	// the matrices of one input and not to be changed. Only for methods that
 	// ask for SecondMoments and whose KeepsH says so.
@@ -60,13 +65,17 @@ type Method struct {
 	// KeepsH says, for methods that ask for SecondMoments, that options want H
 	// itself beside its factor, at the price of a copy. Nil for never.
 	KeepsH func(o any) bool
+	// BaseInputs says, for methods that ask for SecondMoments, that options
+	// want those of the uncompressed model. Nil for never.
+	BaseInputs func(o any) bool
 	// New returns the default options.
 	New func() any
 	// Check returns the faults of options, each starting with the field.
 	Check func(o any) []error
 	// CheckShape returns the fault, if any, of options on a matrix.
 	CheckShape func(o any, out, in int) error
-	// Nominal returns the bits per weight that the options aim at.
+	// Nominal returns the bits per weight that the options aim at, 0 where they
+	// name no such number: then those stored count.
 	Nominal func(o any) float64
 	// StoredBytes returns the bytes of a compressed out×in matrix; where they
 	// depend on the weights, the most that they can be.
@@ -81,6 +90,9 @@ type Method struct {
 	// which an out×in matrix takes at most so many bytes. The error says how
 	// many the smallest setting takes. Nil if the method has no knob.
 	Fit func(o any, out, in int, target int64) (any, error)
+	// Budget returns the first phase of options under which matrices share
+	// their bytes, and nil for others. Nil if there are no such options.
+	Budget func(o any) *Budget
 	// Covers reports whether the method compresses a tensor by itself, before
 	// the scenario's only and except.
 	Covers func(tensor string) bool

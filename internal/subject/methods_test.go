@@ -2,6 +2,7 @@ package subject
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"github.com/sketchbench/sketchbench/internal/compress/int4"
 	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
 	"github.com/sketchbench/sketchbench/internal/compress/svd"
+	"github.com/sketchbench/sketchbench/internal/compress/svdllm"
 	"github.com/sketchbench/sketchbench/internal/compress/ultrasketch"
+	"github.com/sketchbench/sketchbench/internal/linalg"
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
@@ -209,7 +212,12 @@ func randomMatrix(t testing.TB, cfg gemm.Config, out, in int) Matrix {
 	for j := range in {
 		m.MeanSquare = append(m.MeanSquare, float64(h[j*in+j])/2)
 	}
+	m.MeanAbs = make([]float64, in)
+	for i, v := range x {
+		m.MeanAbs[i%in] += math.Abs(float64(v)) / rows
+	}
 	m.H = func() []float32 { return h }
+	m.Root = func() (linalg.Root, error) { return svdllm.NewRoot(h, in, rows) }
 	m.Factor = func(o compensate.FactorOptions) (*compensate.Factor, error) {
 		return compensate.NewFactor(cfg, slices.Clone(h), in, o)
 	}

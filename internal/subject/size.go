@@ -99,12 +99,16 @@ func (c *Case) TargetBytes(s model.LinearSpec) int64 {
 }
 
 // NominalBits returns the bits per weight that the case aims at for a matrix;
-// with a target of the whole model, those of its share.
+// with a target of the whole model, those of its share. Options that name a
+// size and no bits, such as a rank, aim at what they store.
 func (c *Case) NominalBits(s model.LinearSpec) float64 {
 	if c.Target != nil {
 		return 8 * float64(c.Target.bytes(s.Name, s.Out, s.In)) / (float64(s.Out) * float64(s.In))
 	}
-	return c.Method.Nominal(optionsFor(c.Options, c.Overrides, s.Name))
+	if n := c.Method.Nominal(optionsFor(c.Options, c.Overrides, s.Name)); n > 0 {
+		return n
+	}
+	return 8 * float64(c.StoredBytes(s)) / (float64(s.Out) * float64(s.In))
 }
 
 // StoredBytes returns the bytes that the case stores for a matrix that it

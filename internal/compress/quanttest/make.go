@@ -23,6 +23,7 @@ var cases = map[string][]string{
 	"nf4":        {"heavy.nf4", "heavy.nf4.dq", "gauss.nf4", "gauss.nf4.dq", "heavy.nf2", "gauss.nf3", "levels"},
 	"gptq": {"heavy.b4.row.act", "heavy.b2.g128.noact.current", "heavy.b3.g32.noact.lagged", "gauss.b4.g32.act.static", "gauss.b4.g32.act.current",
 		"gauss.b3.row.noact", "gauss.b4.row.act.asym.errors-only", "gauss.b4.row.act.sym.errors-only", "heavy.perm", "gauss.perm"},
+	"svd":            {"heavy", "gauss", "heavy.r4", "heavy.r32", "gauss.r2", "gauss.r16"},
 	"kmeans_inertia": {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3"},
 }
 
@@ -69,7 +70,8 @@ func results(path, part string, names []string) {
 	check(os.WriteFile(filepath.Join("testdata", part+".json"), append(b, '\n'), 0o644))
 }
 
-// inputs writes W, and H as its lower triangle row by row, rounded to float32.
+// inputs writes W, H as its lower triangle row by row, rounded to float32, and
+// mean |x| of the input channels.
 func inputs(f *safetensors.File) {
 	var keep []safetensors.Tensor
 	for _, name := range []string{"heavy", "gauss"} {
@@ -88,6 +90,15 @@ func inputs(f *safetensors.File) {
 				h = binary.LittleEndian.AppendUint32(h, math.Float32bits(float32(2/float64(rows)*sum)))
 			}
 		}
+		var abs []byte
+		for j := range d {
+			var sum float64
+			for k := range rows {
+				sum += math.Abs(float64(v[k*d+j]))
+			}
+			abs = binary.LittleEndian.AppendUint64(abs, math.Float64bits(sum/float64(rows)))
+		}
+		keep = append(keep, safetensors.Tensor{Name: name + ".mean_abs", DType: "F64", Shape: []int{d}, Data: abs})
 		keep = append(keep, w, safetensors.Tensor{Name: name + ".H", DType: "F32", Shape: []int{d * (d + 1) / 2}, Data: h})
 	}
 	write("inputs", keep)

@@ -150,6 +150,8 @@ type Matrix struct {
 	Out, In int
 	W       []float32 // Out×In
 	H       []float64 // In×In, 2/T·XᵀX, without damping
+	Tokens  int       // T
+	MeanAbs []float64 // mean |x| of the input channels
 	whw     float64   // tr(WHWᵀ)
 }
 
@@ -163,8 +165,25 @@ func (s *Set) Matrix(t testing.TB, name string) *Matrix {
 	w, shape := s.Values(t, "inputs", name+".W")
 	m := &Matrix{Out: shape[0], In: shape[1], W: Narrow(w)}
 	m.H = s.moments(t, name, m.In)
+	m.Tokens, m.MeanAbs = 1024, s.meanAbs(t, name, m.In)
 	m.whw = m.trace(w)
 	s.matrices[name] = m
+	return m
+}
+
+// FromInputs returns the out×in matrix w with the moments of the inputs x,
+// rows of in values.
+func FromInputs(w []float32, out, in int, x [][]float64) *Matrix {
+	m := &Matrix{Out: out, In: in, W: w, H: make([]float64, in*in), Tokens: len(x), MeanAbs: make([]float64, in)}
+	for _, row := range x {
+		for i, a := range row {
+			m.MeanAbs[i] += math.Abs(a) / float64(len(x))
+			for j, b := range row {
+				m.H[i*in+j] += 2 / float64(len(x)) * a * b
+			}
+		}
+	}
+	m.whw = m.trace(Widen(w))
 	return m
 }
 
@@ -192,6 +211,20 @@ func (s *Set) moments(t testing.TB, name string, d int) []float64 {
 		}
 	}
 	return moments
+}
+
+// meanAbs returns mean |x| of the inputs of a matrix, read or made from them.
+func (s *Set) meanAbs(t testing.TB, name string, d int) []float64 {
+	if s.Has(t, "inputs", name+".mean_abs") {
+		m, _ := s.Values(t, "inputs", name+".mean_abs")
+		return m
+	}
+	x, shape := s.Values(t, "inputs", name+".X")
+	m := make([]float64, d)
+	for i, v := range x {
+		m[i%d] += math.Abs(v) / float64(shape[0])
+	}
+	return m
 }
 
 // Narrow rounds to float32.

@@ -97,7 +97,7 @@ func TestCompress(t *testing.T) {
 			t.Run(fmt.Sprintf("%g/%v", scale, d), func(t *testing.T) {
 				w := normal(d[0], d[1], scale)
 				keep := slices.Clone(w)
-				p, err := Compress(gemm.Config{}, w, d[0], d[1], d[2], 1)
+				p, _, err := Compress(gemm.Config{}, w, d[0], d[1], d[2], 1)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -125,7 +125,7 @@ func TestBalance(t *testing.T) {
 		w[i] = 1e8 // σ = 1e10
 	}
 	for _, d := range [][2]int{{1, n}, {n, 1}} {
-		p, err := Compress(gemm.Config{}, w, d[0], d[1], 1, 0)
+		p, _, err := Compress(gemm.Config{}, w, d[0], d[1], 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +140,7 @@ func TestBalance(t *testing.T) {
 }
 
 func TestZero(t *testing.T) {
-	p, err := Compress(gemm.Config{}, make([]float32, 12), 3, 4, 2, 0)
+	p, _, err := Compress(gemm.Config{}, make([]float32, 12), 3, 4, 2, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,17 +163,17 @@ func TestErrors(t *testing.T) {
 		{huge, 0, "svd: rank: 0 for a 4×5 matrix, want 1 to 4; rank 1 has 7.2 bits"},
 		{huge, 5, "svd: rank: 5 for a 4×5 matrix, want 1 to 4"},
 	} {
-		_, err := Compress(gemm.Config{}, c.w, 4, 5, c.rank, 0)
+		_, _, err := Compress(gemm.Config{}, c.w, 4, 5, c.rank, 0)
 		if err == nil || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
 	for _, bits := range []float64{0, -1, 17, math.NaN()} {
-		if faults := (Options{Bits: bits}).Check(); len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), "bits: ") {
+		if faults := (Options{Bits: bits, Ranks: Uniform}).Size().Check(); len(faults) != 1 || !strings.HasPrefix(faults[0].Error(), "bits: ") {
 			t.Errorf("Check of bits %v: %v", bits, faults)
 		}
 	}
-	if faults := DefaultOptions().Check(); faults != nil {
+	if faults := DefaultOptions().Size().Check(); faults != nil {
 		t.Error(faults)
 	}
 }

@@ -1,0 +1,109 @@
+package subject
+
+import (
+	"context"
+	"testing"
+
+	"github.com/sketchbench/sketchbench/internal/compress/asvd"
+	"github.com/sketchbench/sketchbench/internal/compress/svd"
+	"github.com/sketchbench/sketchbench/internal/compress/svdllm"
+	"github.com/sketchbench/sketchbench/internal/packed"
+)
+
+// ranksOf returns the ranks of all linear layers and their bytes.
+func ranksOf(t *testing.T, s *Subject) (ranks map[string]int, bytes int64) {
+	t.Helper()
+	ranks = map[string]int{}
+	for layer := range s.Env.Model.Config.Layers {
+		for _, spec := range s.Env.Model.Config.Linears(layer) {
+			w, err := s.Weights().Weight(spec.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ranks[spec.Name] = w.(*packed.LowRank).Rank
+			bytes += w.Bytes()
+		}
+	}
+	return ranks, bytes
+}
+
+// TestBudget: ranks that are shared take no more bytes than the plan says and
+// than ranks of their own, and leave less of what each method minimises, summed
+// over the model. A matrix that an override takes out keeps its own rank.
+func TestBudget(t *testing.T) {
+	e := newEnv(t, tinyModel(t), 2)
+	const apart = "model.layers.0.mlp.up_proj.weight"
+	h := newErrors(t, e, e.Gemm, *defaultCase(t, "svdllm").Calibration)
+	for _, c := range []struct {
+		shared, own *Case
+		override    any
+	}{
+		{newCase(t, "svd", func(o *svd.Options) { o.Ranks = svd.Waterfill }), newCase(t, "svd", func(*svd.Options) {}), &svd.Options{Rank: 3, Ranks: svd.Uniform}},
+		{newCase(t, "asvd", func(o *asvd.Options) { o.Ranks = svd.Waterfill }), newCase(t, "asvd", func(*asvd.Options) {}), &asvd.Options{Rank: 3, Ranks: svd.Uniform}},
+		{newCase(t, "svdllm", func(o *svdllm.Options) { o.Ranks = svd.Waterfill }), newCase(t, "svdllm", func(*svdllm.Options) {}), &svdllm.Options{Rank: 3, Ranks: svd.Uniform}},
+	} {
+		shared, own := open(t, e, c.shared), open(t, e, c.own)
+		ranks, bytes := ranksOf(t, shared)
+		uniform, most := ranksOf(t, own)
+		moved := false
+		for name, r := range ranks {
+			moved = moved || r != uniform[name]
+		}
+		if bytes > most || !moved {
+			t.Errorf("%s: %d bytes of %d, ranks %v", c.shared.Label, bytes, most, ranks)
+		}
+		if plan := e.ArtefactBytes(c.shared); plan != e.ArtefactBytes(c.own) {
+			t.Errorf("%s: the plan says %d bytes, without sharing %d", c.shared.Label, plan, e.ArtefactBytes(c.own))
+		}
+		weight, output := h.of(t, shared)
+		weight0, output0 := h.of(t, own)
+		if c.shared.Method.Name == "svd" && !(weight < weight0) || c.shared.Method.Name == "svdllm" && !(output < output0) {
+			t.Errorf("%s: errors %v and %v, without sharing %v and %v", c.shared.Label, weight, output, weight0, output0)
+		}
+		c.shared.Overrides = []Override{{Tensors: apart, Options: c.override}}
+		c.shared.Params["overrides"] = "one" // another artefact
+		if ranks, _ := ranksOf(t, open(t, e, c.shared)); ranks[apart] != 3 {
+			t.Errorf("%s: the matrix of the override has rank %d, want 3", c.shared.Label, ranks[apart])
+		}
+	}
+}
+
+// TestBaseInputs: the second moments that a method gets are those of the
+// uncompressed model, or with true-sequential of the layers before as they are
+// compressed; the first group sees the same.
+func TestBaseInputs(t *testing.T) {
+	e := newEnv(t, tinyModel(t), 2)
+	base := newCase(t, "svdllm", func(*svdllm.Options) {})
+	sequential := newCase(t, "svdllm", func(o *svdllm.Options) { o.TrueSequential = true })
+	seen := map[bool][]float64{}
+	for _, c := range []*Case{base, sequential} {
+		s := open(t, e, c)
+		notes, err := s.Notes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var conditions []float64
+		for _, spec := range e.Model.Config.Linears(0) {
+			conditions = append(conditions, notes[spec.Name]["whitening_condition"])
+			if c != base {
+				continue
+			}
+			h, err := e.Hessian(context.Background(), *c.Calibration, spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			root, err := svdllm.NewRoot(h, spec.In, c.Calibration.Sequences*c.Calibration.Length)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if root.Condition != notes[spec.Name]["whitening_condition"] || root.Shift != notes[spec.Name]["whitening_shift"] {
+				t.Errorf("%s: condition and shift %v, of the uncompressed model's moments %v and %v", spec.Name, notes[spec.Name], root.Condition, root.Shift)
+			}
+		}
+		seen[c == base] = conditions
+	}
+	first, last := 0, len(seen[true])-1
+	if seen[true][first] != seen[false][first] || seen[true][last] == seen[false][last] {
+		t.Errorf("conditions of the layers %v, true-sequential %v: want equal ones at first and others at last", seen[true], seen[false])
+	}
+}
