@@ -60,6 +60,26 @@ func (n *nearest) scale(absmax float32) {
 		}
 		return
 	}
+	if absmax < smallestNormal {
+		n.scaleSmall(absmax)
+		return
+	}
+	// The 29 bits that a float32 lacks are cut off, which rounds magnitudes
+	// down; those of values below 0 are rounded up.
+	const lacking = 1<<29 - 1
+	for i, m := range n.middles {
+		b := math.Float64bits(m * float64(absmax))
+		b += uint64(int64(b)>>63) & lacking
+		n.scaled[i] = float32(math.Float64frombits(b &^ lacking))
+	}
+}
+
+// smallestNormal is a scale whose products with all middles, which are above
+// 2^-5 in magnitude, are normal float32 values.
+const smallestNormal = 0x1p-120
+
+// scaleSmall is scale for any scale above 0.
+func (n *nearest) scaleSmall(absmax float32) {
 	for i, m := range n.middles {
 		exact := m * float64(absmax)
 		t := float32(exact)

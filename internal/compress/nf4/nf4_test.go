@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"math/big"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -343,6 +344,26 @@ func BenchmarkCompress(b *testing.B) {
 				}
 				b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
 			})
+		}
+	}
+}
+
+// TestSmallScales: the middles of blocks of any scale are the products rounded
+// down, those of subnormal ones included.
+func TestSmallScales(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 5))
+	for _, bits := range widths {
+		n := newNearest(gemm.Generic, bits)
+		for range 2000 {
+			scale := math.Float32frombits(1 + rnd.Uint32N(0x7f7fffff))
+			n.scale(scale)
+			for i, m := range n.middles {
+				exact := new(big.Float).Mul(big.NewFloat(m), big.NewFloat(float64(scale)))
+				got, next := n.scaled[i], math.Nextafter32(n.scaled[i], math.MaxFloat32)
+				if big.NewFloat(float64(got)).Cmp(exact) > 0 || big.NewFloat(float64(next)).Cmp(exact) <= 0 {
+					t.Fatalf("NF%d: middle %d times %v is %v, want %v rounded down", bits, i, scale, got, exact)
+				}
+			}
 		}
 	}
 }

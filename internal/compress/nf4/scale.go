@@ -2,7 +2,6 @@ package nf4
 
 import (
 	"math"
-	"sort"
 
 	"github.com/sketchbench/sketchbench/internal/compress/grid"
 	"github.com/sketchbench/sketchbench/internal/packed"
@@ -57,7 +56,6 @@ func mean(scales []float32) float32 {
 // before it looks for the nearest value, so that a quotient within half a step
 // of the middle of two values may get the other one.
 func double(scales []float32, offset float32) (codes []uint8, absmax2 []float32) {
-	values := packed.DynamicMap()
 	codes = make([]uint8, len(scales))
 	for first := 0; first < len(scales); first += packed.AbsmaxBlock {
 		block := scales[first:min(first+packed.AbsmaxBlock, len(scales))]
@@ -67,12 +65,30 @@ func double(scales []float32, offset float32) (codes []uint8, absmax2 []float32)
 		}
 		absmax2 = append(absmax2, largest)
 		for i, s := range block {
-			// The middle of two values times largest: 25 and 24 bits, exact.
-			rest := float64(s - offset)
-			codes[first+i] = uint8(sort.Search(len(values)-1, func(k int) bool {
-				return rest <= (float64(values[k])+float64(values[k+1]))/2*float64(largest)
-			}))
+			codes[first+i] = nearestDynamic(float64(s-offset), float64(largest))
 		}
 	}
 	return codes, absmax2
+}
+
+// dynamicMiddles are the middles of neighbouring values of the map.
+var dynamicMiddles = func() (m [255]float64) {
+	values := packed.DynamicMap()
+	for i := range m {
+		m[i] = (float64(values[i]) + float64(values[i+1])) / 2
+	}
+	return m
+}()
+
+// nearestDynamic returns the code of the value of packed.DynamicMap that is
+// nearest to x/largest: the number of middles below it. Products are of at
+// most 48 bits, hence exact.
+func nearestDynamic(x, largest float64) uint8 {
+	code := 0
+	for step := 128; step > 0; step /= 2 {
+		if x > dynamicMiddles[code+step-1]*largest {
+			code += step
+		}
+	}
+	return uint8(code)
 }
