@@ -60,6 +60,7 @@ var rules = []rule{
 	{"internal/compress/quanttest", []string{"internal/safetensors", "internal/sharedtest", "internal/packed", "internal/linalg", "kernels/gemm"}},
 	{"internal/compress/int4", numerics},
 	{"internal/compress/nf4", numerics},
+	{"internal/compress/gptq", numerics},
 	{"internal/compress/svd", numerics},
 	{"internal/compress/asvd", append([]string{"internal/compress/svd"}, numerics...)},
 	{"internal/compress/svdllm", append([]string{"internal/compress/svd"}, numerics...)},

@@ -26,14 +26,36 @@ const strip = 64
 // columns of a row in the order of f.Perm.
 type Rounder func(r, c int, w []float32, codes []uint8, values []float32)
 
+// Blocks let a caller look at the weights of some columns together before the
+// first of them is rounded, such as to choose their levels.
+type Blocks struct {
+	// Width is the number of columns of a block, in the order of f.Perm; the
+	// last block may be narrower.
+	Width int
+	// Start is called before the columns [k,k+n) of rows [r,r+rows) are
+	// rounded. The i-th of these rows has its weights in w[i·stride:][:n], in
+	// the order of f.Perm; the errors of all columns before k have been moved
+	// into them. It is called from several goroutines, for one row from one at
+	// a time.
+	Start func(r, rows, k, n int, w []float32, stride int)
+}
+
 // Run rounds the out×in row-major matrix w, in = f.Dim, and calls row once for
 // every row with its codes in the original order of columns, from several
 // goroutines; the codes are valid during the call. Weights of dead channels
 // are read as 0. w is not changed. An error names the first weight, by row and
 // then by position, that is not finite; nothing is rounded then.
 func Run(cfg gemm.Config, w []float32, out, in int, f *Factor, round Rounder, row func(r int, codes []uint8)) error {
+	return RunBlocks(cfg, w, out, in, f, Blocks{Width: in}, round, row)
+}
+
+// RunBlocks is Run with blocks.
+func RunBlocks(cfg gemm.Config, w []float32, out, in int, f *Factor, b Blocks, round Rounder, row func(r int, codes []uint8)) error {
 	if len(w) != out*in || f.Dim != in {
 		panic(fmt.Sprintf("compensate: %d weights for %d×%d and a factor of %d channels", len(w), out, in, f.Dim))
+	}
+	if b.Width < 1 {
+		panic(fmt.Sprintf("compensate: blocks of %d columns", b.Width))
 	}
 	if err := Finite(w, in); err != nil {
 		return err
@@ -45,7 +67,7 @@ func Run(cfg gemm.Config, w []float32, out, in int, f *Factor, round Rounder, ro
 	rows := min(chunk, (out+cfg.Threads-1)/cfg.Threads)
 	passes := sync.Pool{New: func() any {
 		return &pass{
-			cfg: gemm.Config{ISA: cfg.ISA, Threads: 1}, f: f, round: round,
+			cfg: gemm.Config{ISA: cfg.ISA, Threads: 1}, f: f, blocks: b, round: round,
 			w: make([]float32, rows*in), codes: make([]uint8, rows*in), row: make([]uint8, in),
 		}
 	}}
@@ -79,10 +101,11 @@ func notFinite(v []float32) int {
 
 // pass is the work on one chunk of rows, by one goroutine.
 type pass struct {
-	cfg   gemm.Config
-	f     *Factor
-	round Rounder
-	r0, n int // first row and number of rows
+	cfg    gemm.Config
+	f      *Factor
+	blocks Blocks
+	round  Rounder
+	r0, n  int // first row and number of rows
 	// w is n×in, columns in the order of processing: compensated weights, and
 	// of the columns that are done the errors over U_jj.
 	w     []float32
@@ -106,7 +129,7 @@ func (p *pass) run(w []float32, row func(r int, codes []uint8)) {
 			}
 		}
 	}
-	p.block(0, d)
+	p.between(0, d)
 	for i := range p.n {
 		codes := p.codes[i*d : (i+1)*d]
 		for k, j := range p.f.Perm {
@@ -116,8 +139,31 @@ func (p *pass) run(w []float32, row func(r int, codes []uint8)) {
 	}
 }
 
-// block rounds columns [lo,hi), which all earlier errors have reached: one
-// half, the product that moves its errors into the other, the other half.
+// between rounds columns [lo,hi), whole blocks, which all earlier errors have
+// reached: one half of the blocks, the larger one, the product that moves its
+// errors into the other, the other half.
+func (p *pass) between(lo, hi int) {
+	width := p.blocks.Width
+	if hi-lo <= width {
+		if p.blocks.Start != nil {
+			p.blocks.Start(p.r0, p.n, lo, hi-lo, p.w[lo:], p.f.Dim)
+		}
+		p.block(lo, hi)
+		return
+	}
+	mid := lo + ((hi-lo-1)/width+2)/2*width
+	p.between(lo, mid)
+	p.move(lo, mid, hi)
+	p.between(mid, hi)
+}
+
+// move moves the errors of columns [lo,mid) into [mid,hi).
+func (p *pass) move(lo, mid, hi int) {
+	d := p.f.Dim
+	p.cfg.Gemm(false, false, p.n, hi-mid, mid-lo, -1, p.w[lo:], d, p.f.U[lo*d+mid:], d, 1, p.w[mid:], d)
+}
+
+// block is between for the columns of a block, by halves of whole leaves.
 func (p *pass) block(lo, hi int) {
 	if hi-lo <= leaf {
 		for i := 0; i < p.n; i += strip {
@@ -128,8 +174,7 @@ func (p *pass) block(lo, hi int) {
 	// Whole leaves, the larger half first.
 	mid := lo + (hi-lo+2*leaf-1)/(2*leaf)*leaf
 	p.block(lo, mid)
-	d := p.f.Dim
-	p.cfg.Gemm(false, false, p.n, hi-mid, mid-lo, -1, p.w[lo:], d, p.f.U[lo*d+mid:], d, 1, p.w[mid:], d)
+	p.move(lo, mid, hi)
 	p.block(mid, hi)
 }
 

@@ -32,3 +32,13 @@ func extremesFast(isa gemm.ISA, w []float32) (n int, up int32, down uint32) {
 	up, down = extremesAVX2(&w[0], blocks)
 	return blocks * block, up, down
 }
+
+// columnFast rounds the first weights and returns how many.
+func columnFast(isa gemm.ISA, codes []uint8, values, w, scale, zero []float32, top float32) int {
+	eights := len(w) / 8
+	if eights == 0 || !hasAVX2(isa) {
+		return 0
+	}
+	columnAVX2(&codes[0], &values[0], &w[0], &scale[0], &zero[0], eights, top)
+	return 8 * eights
+}

@@ -96,3 +96,41 @@ round:
 	JNZ       round
 	VZEROUPPER
 	RET
+
+// func columnAVX2(codes *uint8, values *float32, w *float32, scale *float32, zero *float32, eights int, top float32)
+// Requires: AVX, AVX2
+TEXT ·columnAVX2(SB), NOSPLIT, $0-52
+	MOVQ         codes+0(FP), AX
+	MOVQ         values+8(FP), CX
+	MOVQ         w+16(FP), DX
+	MOVQ         scale+24(FP), BX
+	MOVQ         zero+32(FP), SI
+	MOVQ         eights+40(FP), DI
+	VBROADCASTSS top+48(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         R8, R8
+
+eight:
+	VMOVUPS   (BX)(R8*4), Y2
+	VMOVUPS   (SI)(R8*4), Y3
+	VMOVUPS   (DX)(R8*4), Y4
+	VDIVPS    Y2, Y4, Y4
+	VROUNDPS  $0x08, Y4, Y4
+	VADDPS    Y3, Y4, Y4
+	VMAXPS    Y1, Y4, Y4
+	VMINPS    Y0, Y4, Y4
+	VCVTPS2DQ Y4, Y5
+	VSUBPS    Y3, Y4, Y4
+	VMULPS    Y2, Y4, Y4
+	VMOVUPS   Y4, (CX)(R8*4)
+
+	// Packing saturates; codes are at most 255.
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X5
+	VPACKUSWB    X5, X5, X5
+	VMOVQ        X5, (AX)(R8*1)
+	ADDQ         $0x08, R8
+	DECQ         DI
+	JNZ          eight
+	VZEROUPPER
+	RET

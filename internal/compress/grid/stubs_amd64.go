@@ -16,3 +16,9 @@ func extremesAVX2(w *float32, blocks int) (up int32, down uint32)
 //
 //go:noescape
 func codesAVX2(dst *uint8, w *float32, blocks int, inverse float64, snap float64, zero int32, top uint8)
+
+// columnAVX2 sets, for i < 8·eights, codes[i] to min(max(round(w[i]/scale[i]) + zero[i], 0), top),
+// half to even, and values[i] to scale[i]·(codes[i] - zero[i]), all in float32.
+//
+//go:noescape
+func columnAVX2(codes *uint8, values *float32, w *float32, scale *float32, zero *float32, eights int, top float32)

@@ -16,6 +16,7 @@ func main() {
 	ConstraintExpr("amd64,!noasm")
 	extremes()
 	codes()
+	column()
 	Generate()
 }
 
@@ -108,6 +109,55 @@ func codes() {
 	ADDQ(Imm(16), dst)
 	DECQ(blocks)
 	JNZ(LabelRef("round"))
+	VZEROUPPER()
+	RET()
+}
+
+// column writes the rounding of weights that have a grid each.
+func column() {
+	TEXT("columnAVX2", NOSPLIT, "func(codes *uint8, values, w, scale, zero *float32, eights int, top float32)")
+	Doc("columnAVX2 sets, for i < 8·eights, codes[i] to min(max(round(w[i]/scale[i]) + zero[i], 0), top),",
+		"half to even, and values[i] to scale[i]·(codes[i] - zero[i]), all in float32.")
+	Pragma("noescape")
+	codes := Load(Param("codes"), GP64())
+	values := Load(Param("values"), GP64())
+	w := Load(Param("w"), GP64())
+	scale := Load(Param("scale"), GP64())
+	zero := Load(Param("zero"), GP64())
+	n := Load(Param("eights"), GP64())
+	at, err := Param("top").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	top, least := YMM(), YMM()
+	VBROADCASTSS(at.Addr, top)
+	VXORPS(least, least, least)
+	i := GP64()
+	XORQ(i, i)
+	Label("eight")
+	s, z, q := YMM(), YMM(), YMM()
+	VMOVUPS(Mem{Base: scale, Index: i, Scale: 4}, s)
+	VMOVUPS(Mem{Base: zero, Index: i, Scale: 4}, z)
+	VMOVUPS(Mem{Base: w, Index: i, Scale: 4}, q)
+	VDIVPS(s, q, q)
+	VROUNDPS(U8(8), q, q)
+	VADDPS(z, q, q)
+	VMAXPS(least, q, q)
+	VMINPS(top, q, q)
+	c := YMM()
+	VCVTPS2DQ(q, c)
+	VSUBPS(z, q, q)
+	VMULPS(s, q, q)
+	VMOVUPS(q, Mem{Base: values, Index: i, Scale: 4})
+	Comment("Packing saturates; codes are at most 255.")
+	high := XMM()
+	VEXTRACTI128(U8(1), c, high)
+	VPACKSSDW(high, c.AsX(), c.AsX())
+	VPACKUSWB(c.AsX(), c.AsX(), c.AsX())
+	VMOVQ(c.AsX(), Mem{Base: codes, Index: i, Scale: 1})
+	ADDQ(Imm(8), i)
+	DECQ(n)
+	JNZ(LabelRef("eight"))
 	VZEROUPPER()
 	RET()
 }
