@@ -1,12 +1,12 @@
 // Package int4 compresses weights by rounding to nearest (RTN) on evenly
 // spaced grids, one per row and group of input channels (methods.md 4.1): the
-// baseline that looks at no data. It has no clip search and no error
-// compensation.
+// baseline that looks at no data. It has no error compensation.
 package int4
 
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -27,6 +27,9 @@ type Options struct {
 	Group int `yaml:"group" doc:"input channels that share a scale; 0 is the whole row"`
 	// Symmetric grids store no zero; theirs is the level 2^Bits/2.
 	Symmetric bool `yaml:"symmetric" doc:"levels symmetric around zero, without stored zeros"`
+	// MSEClip chooses among narrower ranges of a group the one with the least
+	// Σ|ŵ-w|^2.4, as grid.Clip says.
+	MSEClip bool `yaml:"mse-clip" doc:"search the range of a group that has the least error, instead of its extremes"`
 }
 
 var widths = []int{2, 3, 4, 8}
@@ -77,6 +80,21 @@ func StoredBytes(o Options, out, in int) int64 {
 	return int64(n)
 }
 
+// Fit returns o with the smallest group whose matrix takes at most target
+// bytes.
+func Fit(o Options, out, in int, target int64) (Options, error) {
+	size := func(group int) int64 {
+		o.Group = group
+		return StoredBytes(o, out, in)
+	}
+	if size(0) > target {
+		return o, fmt.Errorf("group: %d bytes are too few for %d bits of a %d×%d matrix, which take %d with one group per row",
+			target, o.Bits, out, in, size(0))
+	}
+	o.Group = 1 + sort.Search(in-1, func(i int) bool { return size(i+1) <= target })
+	return o, nil
+}
+
 // chunk is the number of rows that a goroutine takes at a time.
 const chunk = 16
 
@@ -106,7 +124,7 @@ func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Gri
 	cfg.Parallel(len(errs), func(i int) {
 		codes := make([]uint8, in)
 		for r := i * chunk; r < min((i+1)*chunk, out) && errs[i] == nil; r++ {
-			errs[i] = round(cfg.ISA, p, zeros[r*groups:(r+1)*groups], codes, w[r*in:(r+1)*in], r)
+			errs[i] = round(cfg.ISA, p, zeros[r*groups:(r+1)*groups], codes, w[r*in:(r+1)*in], r, o.MSEClip)
 		}
 	})
 	for _, err := range errs {
@@ -122,7 +140,7 @@ func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Gri
 }
 
 // round compresses row r: its scales and codes in p, its zeros in zeros.
-func round(isa gemm.ISA, p *packed.Grid, zeros, codes []uint8, w []float32, r int) error {
+func round(isa gemm.ISA, p *packed.Grid, zeros, codes []uint8, w []float32, r int, clip bool) error {
 	for g := range zeros {
 		first := g * p.Group
 		v := w[first:min(first+p.Group, p.In)]
@@ -130,7 +148,11 @@ func round(isa gemm.ISA, p *packed.Grid, zeros, codes []uint8, w []float32, r in
 		if bad >= 0 {
 			return fmt.Errorf("weight [%d,%d] is %v", r, first+bad, v[bad])
 		}
-		q, scale, err := grid.New16(float64(lo), float64(hi), p.Bits, p.Symmetric)
+		make16 := func(lo, hi float64) (grid.Grid, uint16, error) { return grid.New16(lo, hi, p.Bits, p.Symmetric) }
+		q, scale, err := make16(float64(lo), float64(hi))
+		if clip {
+			q, scale, err = grid.Clip(v, float64(lo), float64(hi), p.Symmetric, make16)
+		}
 		if err != nil {
 			return fmt.Errorf("weights [%d,%d:%d]: %w", r, first, first+len(v), err)
 		}

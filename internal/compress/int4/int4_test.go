@@ -115,11 +115,63 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%+v: %v bits per weight, want %v", o, got, c.bpw)
 		}
 	}
-	for _, o := range []Options{{2, 0, false}, {3, 64, false}, {4, 500, true}, {8, 7, false}, {3, 128, true}} {
+	for _, o := range []Options{{Bits: 2}, {Bits: 3, Group: 64}, {Bits: 4, Group: 500, Symmetric: true}, {Bits: 8, Group: 7}, {Bits: 3, Group: 128, Symmetric: true}} {
 		const out, in = 5, 173
 		p, _ := compress(t, gaussian(out*in), out, in, o)
 		if got, want := StoredBytes(o, out, in), p.Bytes(); got != want {
 			t.Errorf("%+v: StoredBytes %d, stored %d", o, got, want)
+		}
+	}
+}
+
+// TestFit: the group found fits and the next smaller one does not.
+func TestFit(t *testing.T) {
+	const out, in = 24, 300
+	for _, o := range []Options{{Bits: 4}, {Bits: 3, Symmetric: true}} {
+		for target := int64(2500); target < 30000; target += 97 {
+			f, err := Fit(o, out, in, target)
+			if err != nil {
+				if small := StoredBytes(o, out, in); small <= target {
+					t.Errorf("%d bytes: %v, but %d would do", target, err, small)
+				}
+				continue
+			}
+			if StoredBytes(f, out, in) > target {
+				t.Errorf("%d bytes: group %d takes %d", target, f.Group, StoredBytes(f, out, in))
+			}
+			if f.Group--; f.Group > 0 && StoredBytes(f, out, in) <= target {
+				t.Errorf("%d bytes: group %d fits too", target, f.Group)
+			}
+		}
+	}
+}
+
+// TestClip: the search lowers Σ|ŵ-w|^2.4 of every group or leaves it, for the
+// stored scales; grid.TestClipReference holds it to another program.
+func TestClip(t *testing.T) {
+	const out, in, group = 6, 256, 64
+	w := gaussian(out * in)
+	clear(w[:group])
+	for _, symmetric := range []bool{false, true} {
+		o := Options{Bits: 3, Group: group, Symmetric: symmetric}
+		_, plain := compress(t, w, out, in, o)
+		o.MSEClip = true
+		_, clipped := compress(t, w, out, in, o)
+		lower := 0
+		for g := 0; g < len(w); g += group {
+			var before, after float64
+			for i := g; i < g+group; i++ {
+				before += math.Pow(math.Abs(float64(plain[i]-w[i])), 2.4)
+				after += math.Pow(math.Abs(float64(clipped[i]-w[i])), 2.4)
+			}
+			if after > before*(1+1e-6) {
+				t.Errorf("group at %d: error %v with the search, %v without", g, after, before)
+			} else if after < before {
+				lower++
+			}
+		}
+		if lower < 20 {
+			t.Errorf("lower in %d groups of 24", lower)
 		}
 	}
 }
