@@ -17,10 +17,13 @@ func diagnostic(name, unit, formula string) Metric {
 
 // Diagnostics by family of methods.
 var (
-	roundingDiagnostics []Metric
-	sketchDiagnostics   []Metric
-	hashDiagnostics     []Metric
-	lowrankDiagnostics  = []Metric{
+	roundingDiagnostics = []Metric{
+		diagnostic("zero_codes", "1", "share of weights whose code stands for 0"),
+		diagnostic("end_codes", "1", "share of weights with the lowest or the highest code, where rounding clips"),
+	}
+	sketchDiagnostics  []Metric
+	hashDiagnostics    []Metric
+	lowrankDiagnostics = []Metric{
 		diagnostic("rank", "1", "rank of the factors"),
 		diagnostic("energy_kept", "1", "share of ‖A‖² in the factors: of W, of W·diag(s) for asvd, of W·S for svdllm"),
 		diagnostic("whitening_shift", "1", "added to the diagonal of H before its root, in units of H"),

@@ -66,7 +66,8 @@ type Method struct {
 	// itself beside its factor, at the price of a copy. Nil for never.
 	KeepsH func(o any) bool
 	// BaseInputs says, for methods that ask for SecondMoments, that options
-	// want those of the uncompressed model. Nil for never.
+	// want those of the uncompressed model. Overrides must agree with the
+	// case's own. Nil for never.
 	BaseInputs func(o any) bool
 	// New returns the default options.
 	New func() any

@@ -140,6 +140,13 @@ func (c *Case) CheckModel(cfg model.Config) []error {
 			}
 		}
 	}
+	if inputs := c.Method.BaseInputs; inputs != nil {
+		for _, o := range c.Overrides {
+			if inputs(o.Options) != inputs(c.Options) {
+				errs = append(errs, fmt.Errorf("overrides of %s want the inputs of another model than the case: they are gathered in one walk", o.Tensors))
+			}
+		}
+	}
 	if !covered && c.Method.Compress != nil {
 		errs = append(errs, errNothing)
 	}

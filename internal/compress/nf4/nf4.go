@@ -123,3 +123,26 @@ func Compress(cfg gemm.Config, w []float32, out, in int, o Options) (*packed.Lev
 	}
 	return p, nil
 }
+
+// ZeroShare returns the share of weights with the code of the level 0.
+func ZeroShare(cfg gemm.Config, p *packed.Levels) float64 {
+	rb := packed.RowBytes(p.In, p.Bits)
+	zero := uint8(newNearest(cfg.ISA, p.Bits).zero)
+	counts := make([]int, (p.Out+chunk-1)/chunk)
+	cfg.Parallel(len(counts), func(i int) {
+		codes := make([]uint8, p.In)
+		for r := i * chunk; r < min((i+1)*chunk, p.Out); r++ {
+			packed.UnpackRow(codes, p.Codes[r*rb:(r+1)*rb], p.In, p.Bits)
+			for _, q := range codes {
+				if q == zero {
+					counts[i]++
+				}
+			}
+		}
+	})
+	total := 0
+	for _, c := range counts {
+		total += c
+	}
+	return float64(total) / (float64(p.Out) * float64(p.In))
+}

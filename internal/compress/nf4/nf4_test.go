@@ -281,6 +281,19 @@ func TestFit(t *testing.T) {
 	}
 }
 
+// TestZeroShare: of the NF2 levels -1, 0, 0.34 and 1, 0 is nearest to 0.1, and
+// to everything in a block of zeros.
+func TestZeroShare(t *testing.T) {
+	p, _ := compress(t, []float32{1, 0.1, 0.1, -0.4, 0, 0, 0, 0}, 2, 4, Options{Bits: 2, Block: 4})
+	cfg, err := gemm.Config{}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ZeroShare(cfg, p); got != 7./8 {
+		t.Errorf("%v of the weights are 0, want 7/8", got)
+	}
+}
+
 // TestThreads: neither threads nor the instruction set change a bit.
 func TestThreads(t *testing.T) {
 	const out, in = 53, 200
