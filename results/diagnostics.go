@@ -2,13 +2,24 @@ package results
 
 import "slices"
 
-// diagnosticMetrics are what methods tell of the compression of one matrix:
+// Diagnostics are what methods tell of the compression of one matrix:
 // facts of how it went, which no table shows and no ratio is taken of. The
 // suite approx records them, item tensor name, weight its weights; a method
 // that says nothing has no lines.
-func diagnosticMetrics() []Metric {
+func Diagnostics() []Metric {
 	return slices.Concat(roundingDiagnostics, codebookDiagnostics, sketchDiagnostics, hashDiagnostics, lowrankDiagnostics, binaryDiagnostics)
 }
+
+// IsDiagnostic reports whether a metric is one of Diagnostics.
+func IsDiagnostic(name string) bool { return diagnosticNames[name] }
+
+var diagnosticNames = func() map[string]bool {
+	names := map[string]bool{}
+	for _, m := range Diagnostics() {
+		names[m.Name] = true
+	}
+	return names
+}()
 
 // diagnostic is a line of the lists below.
 func diagnostic(name, unit, formula string) Metric {

@@ -15,6 +15,11 @@ import "slices"
 //	            h_ref_sq        1     tensor name   weights           –             –
 //	            output_err_sq   1     tensor name   outputs (T·out)   –             –
 //	            output_ref_sq   1     tensor name   outputs           –             –
+//	            zeroed_sq       1     tensor name   weights           –             –
+//	            sign_flips      1     tensor name   weights           –             –
+//	            decile_err_sq   1     –             –                 decile        –
+//	            decile_ref_sq   1     –             –                 decile        –
+//	            diagnostics.go  …     tensor name   weights           –             –
 //	perplexity  nll             nat   –             targets scored    window        –
 //	            nll_sq          nat2  –             targets scored    window        –
 //	divergence  kl              nat   –             targets scored    window        –
@@ -59,7 +64,9 @@ import "slices"
 // share the denominators. Squared norms are stored, so that the whole is
 // formed when read: √(Σ err / Σ ref) for weights and outputs, Σ err / Σ ref
 // for H (protocol.md 2.7 has no root there). h_* are left out for a case
-// without a calibration H, output_* never.
+// without a calibration H, output_* never. zeroed_sq, sign_flips and the deciles are of the
+// matrices that the case compresses; a decile is of |w| within its matrix, sample 0 the smallest
+// weights, summed over matrices.
 //
 // perplexity: one line each of nll (sum over the window's targets) and nll_sq
 // (sum of their squares; only the iid error and the design effect need it) per
@@ -151,7 +158,7 @@ type Metric struct {
 
 // Metrics lists every metric. To add one, add a line.
 func Metrics() []Metric {
-	return slices.Concat(measured, diagnosticMetrics())
+	return slices.Concat(measured, Diagnostics())
 }
 
 // measured are the metrics of the table above.
@@ -162,6 +169,10 @@ var measured = []Metric{
 	{"h_ref_sq", "approx", "1", Target, Exact, ByItem, "tr(W·H·Wᵀ), the same H", false},
 	{"output_err_sq", "approx", "1", Lower, Exact, ByItem, "sum of squares of X·(W-Ŵ)ᵀ, X the dense model's inputs on held-out text", false},
 	{"output_ref_sq", "approx", "1", Target, Exact, ByItem, "sum of squares of X·Wᵀ, the same X", false},
+	{"zeroed_sq", "approx", "1", Lower, Exact, ByItem, "sum of W² over the weights whose Ŵ is 0", false},
+	{"sign_flips", "approx", "1", Lower, Exact, ByItem, "number of weights whose sign changed, zeros left out", false},
+	{"decile_err_sq", "approx", "1", Lower, Exact, Unpaired, "sum of (W-Ŵ)² over the weights of one decile of |W| within each compressed matrix", false},
+	{"decile_ref_sq", "approx", "1", Target, Exact, Unpaired, "sum of W² over the same weights", false},
 	{"weight_error", "approx", "1", Lower, Exact, ByItem, "√(Σ weight_err_sq / Σ weight_ref_sq) over matrices: ‖W-Ŵ‖F/‖W‖F", true},
 	{"h_error", "approx", "1", Lower, Exact, ByItem, "Σ h_err_sq / Σ h_ref_sq over matrices", true},
 	{"output_error", "approx", "1", Lower, Exact, ByItem, "√(Σ output_err_sq / Σ output_ref_sq) over matrices: ‖X(W-Ŵ)ᵀ‖F/‖XWᵀ‖F", true},

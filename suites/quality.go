@@ -176,6 +176,9 @@ func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out O
 		}
 		step()
 	}
+	if err := m.emitProfile(out); err != nil {
+		return err
+	}
 	return emitNotes(s, func(tensor string) float64 { return float64(specs[tensor].Out) * float64(specs[tensor].In) }, out)
 }
 
@@ -185,6 +188,7 @@ type approxRun struct {
 	specs   map[string]model.LinearSpec
 	base    engine.Weights
 	outputs map[string]approx.Distance
+	whole   approx.Profile // of the matrices that the case compresses
 	err     error
 }
 
@@ -249,6 +253,15 @@ func (m *approxRun) emit(ctx context.Context, c *Context, a *approxOptions, spec
 	d, err := approx.Weights(w, what)
 	if err != nil {
 		return err
+	}
+	if m.s.Case.Covers(spec.Name) {
+		p, err := approx.ProfileOf(w, what)
+		if err != nil {
+			return err
+		}
+		if err := m.profile(spec, p, out); err != nil {
+			return err
+		}
 	}
 	if err := pair("weight", d, weights); err != nil {
 		return err

@@ -265,7 +265,11 @@ func TestApprox(t *testing.T) {
 	for layer := range cfg.Layers {
 		for _, spec := range cfg.Linears(layer) {
 			m := byItem[spec.Name]
-			if linears >= len(order) || order[linears] != spec.Name || len(m) != 6 {
+			lines := 6
+			if spec.Name == up {
+				lines = 8 // zeroed_sq and sign_flips of what is compressed
+			}
+			if linears >= len(order) || order[linears] != spec.Name || len(m) != lines {
 				t.Fatalf("%s: %d records in %v", spec.Name, len(m), order)
 			}
 			linears++
@@ -281,8 +285,22 @@ func TestApprox(t *testing.T) {
 			}
 		}
 	}
-	if len(order) != linears {
-		t.Errorf("%d items for %d linear layers", len(order), linears)
+	if len(order) != linears+1 || order[linears] != "" {
+		t.Errorf("%d items for %d linear layers and the deciles", len(order), linears)
+	}
+	var deciles [2]float64
+	for _, r := range p.records {
+		switch r.Metric {
+		case "decile_err_sq":
+			deciles[0] += r.Value
+		case "decile_ref_sq":
+			deciles[1] += r.Value
+		}
+	}
+	for i, metric := range []string{"weight_err_sq", "weight_ref_sq"} {
+		if v := byItem[up][metric].Value; !(math.Abs(deciles[i]-v) <= 1e-9*v) {
+			t.Errorf("deciles sum to %v, %s is %v", deciles[i], metric, v)
+		}
 	}
 	want := directErrors(t, s, c, up, o)
 	for metric, v := range want {

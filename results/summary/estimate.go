@@ -47,6 +47,9 @@ func exact(v float64) Estimate {
 // Exact returns the estimate of a number that follows from exact ones.
 func Exact(v float64) Estimate { return exact(v) }
 
+// Missing returns an estimate that could not be made, with the reason.
+func Missing(format string, args ...any) Estimate { return missing(format, args...) }
+
 // missing returns an estimate that could not be made.
 func missing(format string, args ...any) Estimate {
 	e := exact(math.NaN())

@@ -18,6 +18,7 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 	for i := range g.Rows {
 		row, c := &g.Rows[i], cells[i]
 		row.approx(c["approx"])
+		row.profile(c["approx"])
 		windows[i] = row.perplexity(c["perplexity"])
 		row.divergence(c["divergence"])
 		row.latency(c["latency"], g.TTFT, g.ITL)
@@ -88,6 +89,9 @@ func (row *Row) approx(values []results.Record) {
 	sums := map[string]map[string]float64{} // item → metric → value; item "" = all
 	var names []string
 	for _, v := range values {
+		if !strings.HasSuffix(v.Metric, "_err_sq") && !strings.HasSuffix(v.Metric, "_ref_sq") || v.Item == "" {
+			continue // see profile
+		}
 		if sums[v.Item] == nil {
 			sums[v.Item] = map[string]float64{}
 			names = append(names, v.Item)

@@ -49,6 +49,7 @@ type Row struct {
 	Ledger                           Ledger
 	WeightError, HError, OutputError Estimate // of all linear layers together
 	Matrices                         []Matrix // in order of first appearance
+	Profile                          Profile
 
 	Perplexity Perplexity
 	Ratio      PairedRatio // to the baseline; 1 for the baseline itself

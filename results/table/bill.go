@@ -53,13 +53,29 @@ func (b *builder) billColumns(part Part) []column {
 	}
 	for _, r := range b.g.Rows {
 		if r.Ledger.Target.Missing == "" {
-			add(Column{Key: "target_bytes", Head: "target", Unit: "B"}, func(r summary.Row) Cell { return b.bytes(r.Ledger.Target, 4) })
-			add(Column{Key: "reached_bytes", Head: "reached", Unit: "B"}, func(r summary.Row) Cell { return b.bytes(r.Ledger.Reached, 4) })
-			add(Column{Key: "size_gap", Head: "gap (%)", Unit: "1"}, func(r summary.Row) Cell { return b.number(r.Ledger.Gap, 100) })
+			add(Column{Key: "target_bytes", Head: "target", Unit: "B"}, func(r summary.Row) Cell { return b.quietBytes(r.Ledger.Target) })
+			add(Column{Key: "reached_bytes", Head: "reached", Unit: "B"}, func(r summary.Row) Cell { return b.quietBytes(r.Ledger.Reached) })
+			add(Column{Key: "size_gap", Head: "gap (%)", Unit: "1"}, func(r summary.Row) Cell { return percent(r.Ledger.Gap) })
 			break
 		}
 	}
 	return cols
+}
+
+// percent returns the cell of a share, without a note where there is none.
+func percent(e summary.Estimate) Cell {
+	if e.Missing != "" {
+		return Cell{Text: Dash}
+	}
+	return (&builder{}).number(e, 100)
+}
+
+// quietBytes is bytes without a note where there are none.
+func (b *builder) quietBytes(e summary.Estimate) Cell {
+	if e.Missing != "" {
+		return Cell{Text: Dash}
+	}
+	return b.bytes(e, 4)
 }
 
 // billTable lays out what the bytes of the linear layers of a group are for. ok

@@ -189,6 +189,9 @@ func (b *builder) columns() []column {
 		number(func(r summary.Row) summary.Estimate { return r.WeightError }))
 	add(has["approx"], Column{Key: "output_error", Head: "rel. output error", Unit: "1", Part: Quality},
 		number(func(r summary.Row) summary.Estimate { return r.OutputError }))
+	if has["approx"] {
+		cols = append(cols, b.profileColumns()...)
+	}
 	add(has["perplexity"], Column{Key: "perplexity", Head: "perplexity [95 %]", Unit: "1", Part: Quality, Interval: true}, b.perplexity)
 	add(has["perplexity"], Column{Key: "perplexity_ratio", Head: "ratio to " + b.baseline() + " [95 %], paired", Unit: "1", Part: Quality,
 		Interval: true, Tested: true}, b.perplexityRatio)
