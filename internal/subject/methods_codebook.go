@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
+	"github.com/sketchbench/sketchbench/internal/compress/squeezellm"
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
@@ -12,6 +13,7 @@ func codebookMethods() []Method {
 	return []Method{
 		sketchtuneMethod("sketchtune", sketchtune.DefaultOptions),
 		sketchtuneMethod("leanquant", sketchtune.LeanQuantOptions),
+		squeezellmMethod,
 	}
 }
 
@@ -57,4 +59,32 @@ func compressSketchtune(m Matrix, o any) (packed.Weight, error) {
 	}
 	d.Note(m.Note)
 	return p, nil
+}
+
+// squeezellmMethod takes E[x²] of the uncompressed model for want of gradients.
+var squeezellmMethod = Method{
+	Name: "squeezellm", Version: squeezellm.Version, Chance: true, Moments: MeanSquares, Knobs: []string{"sparse"},
+	New:        func() any { o := squeezellm.DefaultOptions(); return &o },
+	Check:      func(o any) []error { return squeezellm.Check(*o.(*squeezellm.Options)) },
+	CheckShape: func(any, int, int) error { return nil },
+	Nominal:    func(o any) float64 { return squeezellm.Nominal(*o.(*squeezellm.Options)) },
+	StoredBytes: func(o any, out, in int) int64 {
+		return squeezellm.StoredBytes(*o.(*squeezellm.Options), out, in)
+	},
+	Fit: func(o any, out, in int, target int64) (any, error) {
+		s, err := squeezellm.Fit(*o.(*squeezellm.Options), out, in, target)
+		return &s, err
+	},
+	Covers: everything,
+	Compress: func(m Matrix, o any) (packed.Weight, error) {
+		p, d, err := squeezellm.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, m.MeanSquare, *o.(*squeezellm.Options), m.Seed)
+		if err != nil {
+			return nil, err
+		}
+		d.Note(m.Note)
+		return p, nil
+	},
+	Draw: func(o any, out, in int, rng *rand.Rand) packed.Weight {
+		return squeezellm.Draw(*o.(*squeezellm.Options), out, in, rng)
+	},
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/sketchbench/sketchbench/internal/compress/sketchtune"
+	"github.com/sketchbench/sketchbench/internal/compress/squeezellm"
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
@@ -40,5 +41,18 @@ var codebookFixtures = []fixture{{
 	kinds:  []packed.Kind{packed.KindCodebook},
 	golden: func(t *testing.T) map[string]*Case {
 		return map[string]*Case{"bits=3": newCase(t, "leanquant", func(o *sketchtune.Options) { o.Bits = 3 })}
+	},
+}, {
+	method: "squeezellm",
+	decode: map[string]string{"bits": "3", "sparse": "0.0045", "start": "exact", "weights": "equal"},
+	sizes: []any{
+		&squeezellm.Options{Bits: 2, Start: "k-means++", Weights: "diag-H"}, &squeezellm.Options{Bits: 3, Sparse: 0.0045, Start: "linspace", Weights: "diag-H"},
+		&squeezellm.Options{Bits: 4, Sparse: 0.1, Start: "exact", Weights: "diag-H"}, &squeezellm.Options{Bits: 8, Start: "histogram", Weights: "diag-H"},
+	},
+	kinds: []packed.Kind{packed.KindCodebook, packed.KindSum},
+	golden: func(t *testing.T) map[string]*Case {
+		return map[string]*Case{
+			"bits=3 sparse=0.0045": newCase(t, "squeezellm", func(o *squeezellm.Options) { o.Bits, o.Sparse = 3, 0.0045 }),
+		}
 	},
 }}
