@@ -47,7 +47,7 @@ func weights() (names []string, ws map[string]packed.Weight) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	ws = map[string]packed.Weight{
 		"l.codebook.weight": &packed.Codebook{Out: 5, In: 7, Bits: 3, Group: 7, Codes: random(rng, 5*3), Table: halves(rng, 5*8)},
-		"l.cells.weight": &packed.Cells{Out: 3, In: 5, Rows: 2, Reading: "A", Seeds: []uint64{1 << 63, 2},
+		"l.cells.weight": &packed.Cells{Out: 3, In: 5, Rows: 2, Bits: 16, Reading: "A", Hash: packed.HashMix64, Seeds: []uint64{1 << 63, 2},
 			Class: []uint8{0, 1, 0, 1, 1}, Sizes: []uint32{2, 1}, Cells: halves(rng, 6)},
 		"l.dense.weight":   &packed.Dense{Out: 2, In: 3, DType: "BF16", Data: random(rng, 12)},
 		"l.grid.weight":    &packed.Grid{Out: 3, In: 10, Bits: 4, Group: 4, Codes: random(rng, 15), Scale: halves(rng, 9), Zero: random(rng, 5)},

@@ -163,7 +163,7 @@ func randomLowRank(r *rand.Rand, out, in int) packed.Weight {
 
 func randomCells(r *rand.Rand, out, in int) packed.Weight {
 	w := &packed.Cells{
-		Out: out, In: in, Rows: 3, Reading: packed.ReadingMagnitude,
+		Out: out, In: in, Rows: 3, Bits: 16, Reading: packed.ReadingMagnitude, Hash: packed.HashMix64,
 		Seeds: []uint64{1, 2, 3}, Class: make([]uint8, in), Sizes: []uint32{500, 300},
 		Cells: halves(r, 3*800, 0.05),
 	}

@@ -2,7 +2,6 @@ package packed
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 )
 
@@ -15,36 +14,84 @@ const classBits = 3
 // The readings of how a query combines the rows of a sketch (methods.md 3.4).
 const (
 	ReadingMagnitude = "A" // the cell of largest magnitude, its sign with it
+	ReadingPlane     = "B" // the cell of largest magnitude; signs of all weights apart
 	ReadingSigned    = "C" // the largest cell
+	// ReadingSplit reads two sketches of half the rows each, one of the
+	// positive weights and one of the others (A11): of the largest magnitude
+	// in either, the smaller one, with the sign of its sketch.
+	ReadingSplit = "S"
 )
+
+// Readings lists the readings, the default first.
+func Readings() []string {
+	return []string{ReadingMagnitude, ReadingPlane, ReadingSigned, ReadingSplit}
+}
+
+// CellWidths lists the widths that a cell may have, in bits.
+func CellWidths() []int { return []int{16, 8, 4, 2} }
 
 // Cells is an AbsMaxMin sketch (methods.md 3.3): Rows rows of hashed cells,
 // each divided among the classes of input channels (3.6).
 //
 // The weight (r,c) in class g = Class[c] has the address
 // a = r·n_g + (index of c among the columns of class g), n_g being the number
-// of columns in the class, and in sketch row k the cell
-// offset_g + CellIndex(Seeds[k], a, Sizes[g]), offset_g being the sum of the
-// sizes before g.
+// of columns in the class, and in sketch row k the cell offset_g + hash_kg(a),
+// offset_g being the sum of the sizes before g and hash_kg the hash of the
+// family Hash with Seeds[k] onto Sizes[g] cells. A matrix that shares its
+// cells adds Shared.Base[g] to the address.
+//
+// With Tile = T > 0 (3.9) addresses are those of tiles, T×T weights, instead:
+// a = (r/T)·n_g + (index of c/T among the columns of tiles of class g), n_g
+// counting columns of tiles, and the weight's cell is
+// offset_g + (hash_kg(a) + TileShifts(k)[r%T] mod Window + c%T mod Window) mod
+// Sizes[g]: a tile has Window adjacent cells, round the end of its class, and
+// row i of any tile has T adjacent ones of those, round the end of the window.
 type Cells struct {
 	Out, In, Rows int
-	Reading       string   // ReadingMagnitude or ReadingSigned
-	Seeds         []uint64 // one per row
-	// Class gives the class of each input channel, below len(Sizes). It is
-	// stored as one packed stream of 3 bits each.
+	Bits          int // of a cell: 16, 8, 4 or 2
+	Reading       string
+	Hash          string // a family of HashFamilies
+	Tile          int    // side of a tile; 0 where every weight has a hash of its own
+	Window        int    // cells of a tile, at least Tile; 0 without tiles
+	Seeds         []uint64
+	// Class gives the class of each input channel, with tiles of each Tile
+	// adjacent ones, below len(Sizes). It is stored as one packed stream of 3
+	// bits each.
 	Class []uint8
 	Sizes []uint32 // cells of each class in a row; at most MaxClasses
-	// Cells holds Rows × S_row f16 values, S_row the sum of Sizes. A cell
-	// that no weight fell into is +Inf.
+	// Cells holds, for Bits 16, Rows × S_row f16 values, S_row the sum of
+	// Sizes. A cell that no weight fell into is +Inf.
 	Cells []uint16
+	// Codes holds, for fewer Bits, Rows rows of ⌈S_row·Bits/8⌉ bytes, lowest
+	// bits first. A code is a two's complement number in readings A and C and
+	// a number from 0 in B and S, where in S the highest one stands for a cell
+	// that no weight fell into; times its scale it is the cell's value.
+	Codes []byte
+	// Scales holds, for fewer Bits than 16, Rows × len(Sizes) f16 scales.
+	Scales []uint16
+	// Signs holds in reading B Out rows of ⌈In/8⌉ bytes, lowest bits first:
+	// 1 for a negative weight.
+	Signs  []byte
+	Shared *SharedCells // nil for a matrix with cells of its own
+}
+
+// SharedCells is what a matrix knows of a sketch that it shares with others:
+// their Seeds, Sizes, Cells, Codes and Scales are the same and are stored once.
+type SharedCells struct {
+	Base      []uint64 // per class: addresses of the matrices before this one
+	Addresses []uint64 // per class: addresses of all
+	// From, To and Total say what part of the shared bytes is this matrix's:
+	// the matrices of a sketch divide [0,Total) among them.
+	From, To, Total int64
 }
 
 // CellLayout is what a Cells matrix implies about its addresses.
 type CellLayout struct {
 	Row     int      // S_row, cells per sketch row
 	Offsets []uint32 // first cell of each class in a row
-	Counts  []uint64 // n_g, columns in each class
-	// Position gives each column's index among the columns of its class.
+	Counts  []uint64 // n_g, columns, or columns of tiles, in each class
+	// Position gives the index of each column, or column of tiles, among those
+	// of its class.
 	Position []uint32
 }
 
@@ -66,19 +113,56 @@ func (w *Cells) Layout() CellLayout {
 	return l
 }
 
+// unit is the side of what has an address: a tile or a weight.
+func (w *Cells) unit() int { return max(w.Tile, 1) }
+
+// Units returns the rows and columns of what has addresses: of tiles, or of
+// weights.
+func (w *Cells) Units() (rows, columns int) {
+	u := w.unit()
+	return (w.Out + u - 1) / u, (w.In + u - 1) / u
+}
+
+// Base returns the first address of the matrix in class g.
+func (w *Cells) Base(g int) uint64 {
+	if w.Shared == nil {
+		return 0
+	}
+	return w.Shared.Base[g]
+}
+
+// HashOf returns the hash of sketch row k and class g.
+func (w *Cells) HashOf(l *CellLayout, k, g int) Hash {
+	rows, _ := w.Units()
+	n := uint64(rows) * l.Counts[g]
+	if w.Shared != nil {
+		n = w.Shared.Addresses[g]
+	}
+	return NewHash(w.Hash, w.Seeds[k], max(n, 1), w.Sizes[g])
+}
+
+// TileShifts returns for each of the Tile rows of a tile where in the tile's
+// window its cells begin in sketch row k.
+func (w *Cells) TileShifts(k int) []uint32 {
+	shifts := make([]uint32, w.Tile)
+	for i := range shifts {
+		shifts[i] = CellIndex(Mix64(w.Seeds[k]), uint64(i), uint32(w.Window))
+	}
+	return shifts
+}
+
 // Kind returns KindCells.
 func (w *Cells) Kind() Kind { return KindCells }
 
 // Dims returns Out and In.
 func (w *Cells) Dims() (out, in int) { return w.Out, w.In }
 
-// Bytes returns the stored size.
-func (w *Cells) Bytes() int64 {
-	return 2*int64(len(w.Cells)) + 8*int64(len(w.Seeds)) + int64(RowBytes(len(w.Class), classBits)) + 4*int64(len(w.Sizes))
-}
+// Bytes returns the stored size, of shared parts this matrix's share.
+func (w *Cells) Bytes() int64 { return bytesOf(w.Parts()) }
 
-// Parts returns cells F16 [Rows, S_row], seeds U64 [Rows], class
-// U8 [⌈3·In/8⌉] and sizes U32 [classes].
+// Parts returns cells F16 [Rows, S_row] or U8 [Rows, ⌈S_row·Bits/8⌉] with
+// scales F16 [Rows, classes], seeds U64 [Rows], class U8 [⌈3·len(Class)/8⌉],
+// sizes U32 [classes], and signs U8 [Out, ⌈In/8⌉] in reading B.
 func (w *Cells) Parts() []Part {
 	row := 0
 	sizes := make([]byte, 0, 4*len(w.Sizes))
@@ -86,95 +170,65 @@ func (w *Cells) Parts() []Part {
 		row += int(n)
 		sizes = binary.LittleEndian.AppendUint32(sizes, n)
 	}
-	seeds := make([]byte, 0, 8*len(w.Seeds))
-	for _, s := range w.Seeds {
-		seeds = binary.LittleEndian.AppendUint64(seeds, s)
-	}
 	class := make([]byte, RowBytes(len(w.Class), classBits))
 	PackRow(class, w.Class, classBits)
-	return []Part{
-		{"cells", ClassCells, "F16", []int{w.Rows, row}, bytes16(w.Cells)},
-		{"seeds", ClassSeeds, "U64", []int{w.Rows}, seeds},
+	cells := Part{"cells", ClassCells, "F16", []int{w.Rows, row}, bytes16(w.Cells)}
+	if w.Bits < 16 {
+		cells = Part{"cells", ClassCells, "U8", []int{w.Rows, RowBytes(row, w.Bits)}, w.Codes}
+	}
+	parts := []Part{
+		cells,
+		{"seeds", ClassSeeds, "U64", []int{w.Rows}, bytes64(w.Seeds)},
 		{"class", ClassIndices, "U8", []int{len(class)}, class},
 		{"sizes", ClassIndices, "U32", []int{len(w.Sizes)}, sizes},
 	}
+	if w.Bits < 16 {
+		parts = append(parts, Part{"scales", ClassScales, "F16", []int{w.Rows, len(w.Sizes)}, bytes16(w.Scales)})
+	}
+	if w.Reading == ReadingPlane {
+		parts = append(parts, Part{"signs", ClassCodes, "U8", []int{w.Out, RowBytes(w.In, 1)}, w.Signs})
+	}
+	return parts
 }
 
-// Dequantize writes rows [r0,r1) to dst. The first sketch row's cell is the
-// best so far; a later row's cell replaces it where it is greater, by
-// magnitude in ReadingMagnitude, as a number in ReadingSigned; equal cells
-// leave the earlier row's. A weight whose best is +Inf reads as 0: no cell
-// that a sketch was built from is read that way, since every weight of the
-// matrix was inserted.
-func (w *Cells) Dequantize(dst []float32, r0, r1 int) {
-	l := w.Layout()
-	signed := w.Reading == ReadingSigned
-	for r := r0; r < r1; r++ {
-		row := dst[(r-r0)*w.In : (r-r0+1)*w.In]
-		for c := range row {
-			g := w.Class[c]
-			a := uint64(r)*l.Counts[g] + uint64(l.Position[c])
-			var best float32
-			for k, seed := range w.Seeds {
-				i := k*l.Row + int(l.Offsets[g]) + int(CellIndex(seed, a, w.Sizes[g]))
-				v := F16ToF32(w.Cells[i])
-				if k == 0 || signed && v > best || !signed && abs(v) > abs(best) {
-					best = v
-				}
-			}
-			if best > math.MaxFloat32 {
-				best = 0
-			}
-			row[c] = best
-		}
+// bytes64 returns v as little-endian bytes.
+func bytes64(v []uint64) []byte {
+	b := make([]byte, 0, 8*len(v))
+	for _, x := range v {
+		b = binary.LittleEndian.AppendUint64(b, x)
 	}
+	return b
 }
 
-// abs clears the sign bit.
-func abs(x float32) float32 {
-	return math.Float32frombits(math.Float32bits(x) &^ (1 << 31))
+// CodeValue returns the value of a code of class g in sketch row k, for Bits
+// below 16: +Inf for a cell that no weight fell into.
+func (w *Cells) CodeValue(k, g, code int) float32 {
+	scale := F16ToF32(w.Scales[k*len(w.Sizes)+g])
+	switch w.Reading {
+	case ReadingMagnitude, ReadingSigned:
+		code -= code >> (w.Bits - 1) << w.Bits // two's complement
+	case ReadingSplit:
+		if code == 1<<w.Bits-1 {
+			return float32(math.Inf(1))
+		}
+	}
+	return scale * float32(code)
 }
 
-// Check reports sizes that do not fit, classes that do not exist or have
-// columns but no cells, and cells that are NaN or -Inf.
-func (w *Cells) Check() error {
-	if err := checkDims(KindCells, w.Out, w.In); err != nil {
-		return err
+// CellsMeta is what Meta says of a Cells matrix besides rows and reading.
+type CellsMeta struct {
+	Bits   int    `json:"bits"`
+	Hash   string `json:"hash"`
+	Tile   int    `json:"tile,omitempty"`
+	Window int    `json:"window,omitempty"`
+}
+
+// cellsMeta returns nil for the first form of the format: 16-bit cells, a hash
+// of every weight by HashMix64.
+func (w *Cells) cellsMeta() *CellsMeta {
+	m := CellsMeta{w.Bits, w.Hash, w.Tile, w.Window}
+	if m == (CellsMeta{Bits: 16, Hash: HashMix64}) {
+		return nil
 	}
-	if w.Reading != ReadingMagnitude && w.Reading != ReadingSigned {
-		return fmt.Errorf("cells: reading: %q, want one of A, C", w.Reading)
-	}
-	if w.Rows < 1 || len(w.Seeds) != w.Rows {
-		return fmt.Errorf("cells: rows: %d with %d seeds, want at least 1 and a seed for each", w.Rows, len(w.Seeds))
-	}
-	if len(w.Sizes) < 1 || len(w.Sizes) > MaxClasses {
-		return fmt.Errorf("cells: sizes: %d classes, want 1 to %d", len(w.Sizes), MaxClasses)
-	}
-	if err := checkLen(KindCells, "columns with a class", len(w.Class), w.In); err != nil {
-		return err
-	}
-	for c, g := range w.Class {
-		if int(g) >= len(w.Sizes) {
-			return fmt.Errorf("cells: class[%d]: %d, want below %d", c, g, len(w.Sizes))
-		}
-		if w.Sizes[g] == 0 {
-			return fmt.Errorf("cells: sizes[%d]: 0 cells for the class of column %d", g, c)
-		}
-	}
-	var row uint64
-	for _, n := range w.Sizes {
-		row += uint64(n)
-	}
-	if row > math.MaxInt32 {
-		return fmt.Errorf("cells: sizes: %d cells in a row, want at most %d", row, math.MaxInt32)
-	}
-	if err := checkLen(KindCells, "cells", len(w.Cells), w.Rows, int(row)); err != nil {
-		return err
-	}
-	for i, h := range w.Cells {
-		if !finiteF16(h) && h != 0x7c00 {
-			return fmt.Errorf("cells: cells[%d] is %v, want a finite value or +Inf", i, F16ToF32(h))
-		}
-	}
-	return nil
+	return &m
 }

@@ -88,7 +88,7 @@ func readF32(t *testing.T, path, name string) []float32 {
 // sketch inserts w (out×in, one class) as methods.md 3.3 does, cells rounded
 // toward zero afterwards.
 func sketch(w []float32, out, in int, cells uint32, seeds []uint64, reading string) *Cells {
-	s := &Cells{Out: out, In: in, Rows: len(seeds), Reading: reading, Seeds: seeds,
+	s := &Cells{Out: out, In: in, Rows: len(seeds), Bits: 16, Reading: reading, Hash: HashMix64, Seeds: seeds,
 		Class: make([]uint8, in), Sizes: []uint32{cells}}
 	for _, seed := range seeds {
 		row := make([]float32, cells)
@@ -179,7 +179,7 @@ func TestCellsReference(t *testing.T) {
 func TestCellsByHand(t *testing.T) {
 	h := F32ToF16
 	inf := h(float32(math.Inf(1)))
-	w := &Cells{Out: 2, In: 3, Rows: 2, Reading: "A", Seeds: []uint64{5, 6},
+	w := &Cells{Out: 2, In: 3, Rows: 2, Bits: 16, Reading: "A", Hash: HashMix64, Seeds: []uint64{5, 6},
 		Class: []uint8{1, 0, 1}, Sizes: []uint32{1, 3},
 		Cells: []uint16{h(-4), h(1), h(2), h(3), h(4), h(-1), h(-2), h(-3)}}
 	l := w.Layout()

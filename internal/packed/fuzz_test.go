@@ -13,7 +13,7 @@ import (
 // fuzzParts are the names that the fuzzed parts may have, in the order of
 // their bytes in an input.
 var fuzzParts = []string{"", "codes", "scale", "zero", "table", "u", "v", "cells", "seeds", "class", "sizes", "signs", "index", "absmax", "absmax_codes", "absmax2", "offset",
-	"minus", "low", "high", "salient", "mask", "scalars", "rest", "a", "b", "other"}
+	"minus", "low", "high", "salient", "mask", "scalars", "scales", "rest", "a", "b", "other"}
 
 // input is a stored weight in the form of the arguments of FuzzFromParts: kind
 // and meta as JSON, and for each part of fuzzParts a type and shape as JSON

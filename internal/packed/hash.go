@@ -42,10 +42,10 @@ func CellIndex(seed, address uint64, cells uint32) uint32 {
 
 // A Hash maps addresses to cells by one of the families.
 type Hash struct {
-	family string
+	family int // index in HashFamilies
 	seed   uint64
 	cells  uint64
-	inv    uint64 // ⌊2⁶⁴/cells⌋, to divide by cells; of cells 1, 2⁶⁴−1
+	inv    uint64 // ⌊(2⁶⁴−1)/cells⌋, to divide by cells
 	a, b   uint64 // of two-universal
 	perm   Permutation
 }
@@ -54,13 +54,15 @@ type Hash struct {
 // to cells below cells. Only HashBalanced looks at n. It panics for a family
 // that does not exist, for no cells, and for balanced without addresses.
 func NewHash(family string, seed, n uint64, cells uint32) Hash {
-	h := Hash{family: family, seed: seed, cells: uint64(cells), inv: ^uint64(0) / uint64(cells)}
+	h := Hash{seed: seed, cells: uint64(cells), inv: ^uint64(0) / uint64(cells)}
 	switch family {
 	case HashMix64:
 	case HashTwoUniversal:
+		h.family = 1
 		h.a = 1 + Mix64(seed)%(mersenne61-1)
 		h.b = Mix64(seed+golden) % mersenne61
 	case HashBalanced:
+		h.family = 2
 		h.perm = NewPermutation(n, seed)
 	default:
 		panic("packed: hash family " + family + " does not exist")
@@ -71,12 +73,30 @@ func NewHash(family string, seed, n uint64, cells uint32) Hash {
 // Cell returns the cell of an address, in [0, cells).
 func (h *Hash) Cell(address uint64) uint32 {
 	switch h.family {
-	case HashMix64:
+	case 0:
 		return CellIndex(h.seed, address, uint32(h.cells))
-	case HashTwoUniversal:
+	case 1:
 		return h.mod(affine61(h.a, address, h.b))
 	}
 	return h.mod(h.perm.At(address))
+}
+
+// Run sets dst to the cells of adjacent addresses, from address on.
+func (h *Hash) Run(dst []uint32, address uint64) {
+	switch h.family {
+	case 0:
+		for i := range dst {
+			dst[i] = CellIndex(h.seed, address+uint64(i), uint32(h.cells))
+		}
+	case 1:
+		for i := range dst {
+			dst[i] = h.mod(affine61(h.a, address+uint64(i), h.b))
+		}
+	default:
+		for i := range dst {
+			dst[i] = h.mod(h.perm.At(address + uint64(i)))
+		}
+	}
 }
 
 // mod returns x mod cells. The quotient by inv is at most one too small: inv

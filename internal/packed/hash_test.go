@@ -123,14 +123,24 @@ func TestHashPairs(t *testing.T) {
 	}
 }
 
-// TestMix64Family: the family is CellIndex.
-func TestMix64Family(t *testing.T) {
+// TestHashFamilies: mix64 is CellIndex, and runs are cells one by one.
+func TestHashFamilies(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for range 1000 {
-		seed, x, cells := rng.Uint64(), rng.Uint64(), 1+rng.Uint32N(1<<30)
-		h := NewHash(HashMix64, seed, 0, cells)
-		if got, want := h.Cell(x), CellIndex(seed, x, cells); got != want {
-			t.Fatalf("cell %d, want %d", got, want)
+	run := make([]uint32, 9)
+	for range 300 {
+		seed, x, cells := rng.Uint64(), rng.Uint64N(1<<40), 1+rng.Uint32N(1<<30)
+		for _, family := range HashFamilies() {
+			h := NewHash(family, seed, 1<<40+9, cells)
+			h.Run(run, x)
+			for i, got := range run {
+				want := h.Cell(x + uint64(i))
+				if family == HashMix64 {
+					want = CellIndex(seed, x+uint64(i), cells)
+				}
+				if got != want || got >= cells {
+					t.Fatalf("%s: cell %d of %d, want %d", family, got, cells, want)
+				}
+			}
 		}
 	}
 }
@@ -139,11 +149,11 @@ func BenchmarkHash(b *testing.B) {
 	for _, family := range HashFamilies() {
 		b.Run(family, func(b *testing.B) {
 			h := NewHash(family, 9, 3<<20, 40000)
-			var sum uint32
+			run := make([]uint32, 1024)
 			for i := 0; b.Loop(); i++ {
-				sum += h.Cell(uint64(i) & (1<<21 - 1))
+				h.Run(run, uint64(i)<<10&(1<<21-1))
 			}
-			_ = sum
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/hash")
 		})
 	}
 }

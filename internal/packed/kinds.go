@@ -41,6 +41,8 @@ type Meta struct {
 	DType     string `json:"dtype,omitempty"`     // dense
 	Indexed   bool   `json:"indexed,omitempty"`   // grid
 
+	// Cells is nil for 16-bit cells found by HashMix64 of every weight.
+	Cells  *CellsMeta  `json:"cells,omitempty"`
 	Hashed *HashedMeta `json:"hashed,omitempty"`
 	Levels *LevelsMeta `json:"levels,omitempty"`
 	Binary *BinaryMeta `json:"binary,omitempty"`
@@ -59,7 +61,7 @@ func MetaOf(w Weight) Meta {
 	case *LowRank:
 		return Meta{Out: w.Out, In: w.In, Rank: w.Rank}
 	case *Cells:
-		return Meta{Out: w.Out, In: w.In, Rows: w.Rows, Reading: w.Reading}
+		return Meta{Out: w.Out, In: w.In, Rows: w.Rows, Reading: w.Reading, Cells: w.cellsMeta()}
 	case *Hashed:
 		return Meta{Out: w.Out, In: w.In, Hashed: &HashedMeta{Rows: w.Rows, Size: w.Size, Addressing: w.Addressing,
 			Chunk: w.Chunk, TileIn: w.TileIn, TileOut: w.TileOut, Combine: w.Combine, Sign: w.Sign}}
@@ -168,17 +170,30 @@ func buildLevels(m Meta, data func(string) []byte) (Weight, error) {
 
 // buildCells unpacks the small parts of a Cells matrix.
 func buildCells(m Meta, data func(string) []byte) (Weight, error) {
-	w := &Cells{Out: m.Out, In: m.In, Rows: m.Rows, Reading: m.Reading, Cells: view16(data("cells"))}
+	w := &Cells{Out: m.Out, In: m.In, Rows: m.Rows, Reading: m.Reading, Bits: 16, Hash: HashMix64}
+	if c := m.Cells; c != nil {
+		w.Bits, w.Hash, w.Tile, w.Window = c.Bits, c.Hash, c.Tile, c.Window
+	}
+	if w.Bits == 16 {
+		w.Cells = view16(data("cells"))
+	} else {
+		w.Codes, w.Scales = data("cells"), view16(data("scales"))
+	}
+	w.Signs = data("signs")
 	w.Seeds = words(data("seeds"))
 	for b := data("sizes"); len(b) >= 4; b = b[4:] {
 		w.Sizes = append(w.Sizes, binary.LittleEndian.Uint32(b))
 	}
 	class := data("class")
-	if m.In < 1 || m.In > 8*len(class)/classBits {
-		return nil, fmt.Errorf("cells: part \"class\": %d bytes, too few for %d input channels", len(class), m.In)
+	if m.In < 1 || m.In > math.MaxInt32 || w.Tile < 0 || w.Tile > math.MaxInt16 {
+		return nil, fmt.Errorf("cells: %d input channels, tiles of %d, want at least 1 and 0, at most %d and %d", m.In, w.Tile, math.MaxInt32, math.MaxInt16)
 	}
-	w.Class = make([]uint8, m.In)
-	UnpackRow(w.Class, class, m.In, classBits)
+	_, columns := w.Units()
+	if columns > 8*len(class)/classBits {
+		return nil, fmt.Errorf("cells: part \"class\": %d bytes, too few for %d columns", len(class), columns)
+	}
+	w.Class = make([]uint8, columns)
+	UnpackRow(w.Class, class, columns, classBits)
 	return w, nil
 }
 

@@ -98,7 +98,7 @@ func TestBitsPerWeight(t *testing.T) {
 func TestAbsMaxMinBudget(t *testing.T) {
 	const n, d, rows = 2048, 2048, 3
 	row := n * d / 96
-	w := &Cells{Out: n, In: d, Rows: rows, Reading: "A", Seeds: make([]uint64, rows),
+	w := &Cells{Out: n, In: d, Rows: rows, Bits: 16, Reading: "A", Hash: HashMix64, Seeds: make([]uint64, rows),
 		Class: make([]uint8, d), Sizes: make([]uint32, 8), Cells: make([]uint16, rows*row)}
 	w.Sizes[0] = uint32(row)
 	if err := w.Check(); err != nil {

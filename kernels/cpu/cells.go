@@ -6,10 +6,10 @@ import (
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
-// cells is a sketch of hashed cells. Every weight costs a hash and a scattered
-// read per sketch row: the hashes of reading A are made four at a time where
-// the processor has AVX2, the reads stay single. A few rows are decoded and
-// multiplied at a time.
+// cells is a sketch of 16-bit cells, hashed by Mix64 weight by weight and read
+// by A or C. Every weight costs a hash and a scattered read per sketch row: the
+// hashes of reading A are made four at a time where the processor has AVX2, the
+// reads stay single. A few rows are decoded and multiplied at a time.
 type cells struct {
 	w       *packed.Cells
 	classes []cellClass
@@ -19,24 +19,41 @@ type cells struct {
 // cellClass is what decoding needs to know of a class of columns.
 type cellClass struct {
 	columns []uint32   // in ascending order: n_g of them
+	base    uint64     // the first address
 	cells   [][]uint16 // per sketch row, the cells of the class
 }
 
-func newCells(w *packed.Cells, leaf leaves) *cells {
+// newCells makes a sketch ready, by the kernels for its form.
+func newCells(w *packed.Cells, leaf leaves) matrix {
+	switch {
+	case w.Tile > 0:
+		return newTiles(newHashedCells(w, leaf))
+	case w.Bits < 16 || w.Hash != packed.HashMix64 || w.Reading == packed.ReadingPlane || w.Reading == packed.ReadingSplit:
+		return newHashedCells(w, leaf)
+	}
 	l := w.Layout()
 	m := &cells{w: w, classes: make([]cellClass, len(w.Sizes)), leaf: leaf}
-	for g := range m.classes {
+	for g, columns := range columnsOf(w, &l) {
 		c := &m.classes[g]
-		c.columns = make([]uint32, l.Counts[g])
+		c.columns, c.base = columns, w.Base(g)
 		for k := range w.Rows {
 			lo := k*l.Row + int(l.Offsets[g])
 			c.cells = append(c.cells, w.Cells[lo:lo+int(w.Sizes[g])])
 		}
 	}
-	for c, g := range w.Class {
-		m.classes[g].columns[l.Position[c]] = uint32(c)
-	}
 	return m
+}
+
+// columnsOf lists the columns, or columns of tiles, of each class.
+func columnsOf(w *packed.Cells, l *packed.CellLayout) [][]uint32 {
+	columns := make([][]uint32, len(w.Sizes))
+	for g, n := range l.Counts {
+		columns[g] = make([]uint32, n)
+	}
+	for c, g := range w.Class {
+		columns[g][l.Position[c]] = uint32(c)
+	}
+	return columns
 }
 
 func (m *cells) Dims() (out, in int) { return m.w.Out, m.w.In }
@@ -61,7 +78,7 @@ func (m *cells) decode(dst []float32, r0, r1 int) {
 			c := &m.classes[i]
 			b := best[:len(c.columns)]
 			clear(b)
-			address := uint64(r) * uint64(len(b))
+			address := c.base + uint64(r)*uint64(len(b))
 			for k, seed := range m.w.Seeds {
 				compete(b, c.cells[k], address, seed, uint32(m.w.Rows-k))
 			}

@@ -13,3 +13,8 @@ func competeMagnitudeAVX2(best *uint32, n int, cells *uint16, size uint64, addre
 //
 //go:noescape
 func cellValuesAVX2(dst *float32, best *uint32, n int)
+
+// largestOfAVX2 is largestOf for n columns, a multiple of 8; rows, n and count are at least 1.
+//
+//go:noescape
+func largestOfAVX2(dst *float32, stride int, rows int, n int, values *float32, offsets *uint32, count int)

@@ -173,3 +173,52 @@ loop:
 done:
 	VZEROUPPER
 	RET
+
+// func largestOfAVX2(dst *float32, stride int, rows int, n int, values *float32, offsets *uint32, count int)
+// Requires: AVX, AVX2
+TEXT ·largestOfAVX2(SB), NOSPLIT, $0-56
+	MOVQ dst+0(FP), AX
+	MOVQ stride+8(FP), CX
+	MOVQ rows+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ values+32(FP), SI
+	MOVQ offsets+40(FP), DI
+	MOVQ count+48(FP), R8
+	SHLQ $0x02, BX
+	SHLQ $0x02, CX
+
+row:
+	XORQ R9, R9
+
+columns:
+	LEAQ    (SI)(R9*1), R12
+	MOVL    (DI), R11
+	VMOVUPS (R12)(R11*4), Y0
+	VPADDD  Y0, Y0, Y1
+	VPSRLD  $0x01, Y1, Y1
+	MOVQ    $0x00000001, R10
+	JMP     test
+
+next:
+	MOVL      (DI)(R10*4), R11
+	VMOVUPS   (R12)(R11*4), Y2
+	VPADDD    Y2, Y2, Y3
+	VPSRLD    $0x01, Y3, Y3
+	VPCMPGTD  Y1, Y3, Y4
+	VBLENDVPS Y4, Y2, Y0, Y0
+	VPMAXSD   Y3, Y1, Y1
+	INCQ      R10
+
+test:
+	CMPQ    R10, R8
+	JLT     next
+	VMOVUPS Y0, (AX)(R9*1)
+	ADDQ    $0x20, R9
+	CMPQ    R9, BX
+	JLT     columns
+	ADDQ    CX, AX
+	LEAQ    (DI)(R8*4), DI
+	DECQ    DX
+	JNZ     row
+	VZEROUPPER
+	RET

@@ -22,6 +22,8 @@ type leaves struct {
 	compete func(best *uint32, n int, cells *uint16, size, address, seed uint64, left uint32)
 	// cellValues sets values of reading A for a multiple of 8 weights.
 	cellValues func(dst *float32, best *uint32, n int)
+	// largestOf is the function of that name for a multiple of 8 columns.
+	largestOf func(dst *float32, stride, rows, n int, values *float32, offsets *uint32, count int)
 	// widen and unpack convert f16 values and codes; see widenF16AVX2 and
 	// unpackAVX2.
 	widen  func(dst *float32, src *uint16, n int)

@@ -76,6 +76,17 @@ const maxVectors = 8
 // some 2^15 weights.
 func rowsPerPiece(in int) int { return max(1, (1<<15)/in) }
 
+// rowUnit returns how many rows of m are best decoded together.
+func rowUnit(m matrix) int {
+	if t, ok := m.(*tiles); ok {
+		return t.w.Tile
+	}
+	return 1
+}
+
+// upTo returns the first multiple of unit that is not below n.
+func upTo(n, unit int) int { return (n + unit - 1) / unit * unit }
+
 // mulDecoded computes Y = X·Ŵᵀ for any format: the specification.
 func mulDecoded(d *Device, m matrix, y, x []float32, t int) {
 	if t > maxVectors {
@@ -83,10 +94,11 @@ func mulDecoded(d *Device, m matrix, y, x []float32, t int) {
 		return
 	}
 	out, in := m.Dims()
-	d.parallel(out, rowsPerPiece(in), t*out*in, func(r0, r1 int) {
+	unit := rowUnit(m)
+	d.parallel(out, upTo(rowsPerPiece(in), unit), t*out*in, func(r0, r1 int) {
 		// A few rows at a time, so that they stay in the first-level cache
 		// and the setup of decode is shared.
-		step := max(1, min(4096/in, r1-r0))
+		step := upTo(max(1, min(4096/in, r1-r0)), unit)
 		s := scratch(step * in)
 		defer release(s)
 		for r := r0; r < r1; r += step {
@@ -110,12 +122,13 @@ const blockValues = 1 << 21
 // makes gemm pack X again.
 func mulBlocks(d *Device, m matrix, y, x []float32, t int) {
 	out, in := m.Dims()
-	step := min(out, max(32, blockValues/in/32*32))
+	unit := rowUnit(m)
+	step := min(out, upTo(max(32, blockValues/in/32*32), unit))
 	s := scratch(step * in)
 	defer release(s)
 	for r := 0; r < out; r += step {
 		n := min(step, out-r)
-		d.parallel(n, rowsPerPiece(in), n*in, func(i, j int) {
+		d.parallel(n, upTo(rowsPerPiece(in), unit), n*in, func(i, j int) {
 			m.decode((*s)[i*in:j*in], r+i, r+j)
 		})
 		d.cfg.Gemm(false, true, t, n, in, 1, x, in, *s, in, 0, y[r:], out)

@@ -63,13 +63,7 @@ func Variants(kind packed.Kind, in int) []Variant {
 			})
 		}
 	case packed.KindCells:
-		for _, reading := range []string{packed.ReadingMagnitude, packed.ReadingSigned} {
-			for _, rows := range []int{1, 3} {
-				add(fmt.Sprintf("reading=%s/rows=%d", reading, rows), func(rnd *rand.Rand, out, in int) packed.Weight {
-					return cellsOf(rnd, out, in, rows, reading)
-				})
-			}
-		}
+		list = cellVariants()
 	case packed.KindHashed:
 		for _, form := range hashedForms() {
 			add(form.Name, form.Make)
@@ -187,30 +181,5 @@ func levelsOf(rnd *rand.Rand, out, in, bits, block int, double bool) packed.Weig
 	}
 	w.AbsmaxCodes = randomCodes(rnd, 1, n, 8)
 	w.Absmax2, w.Offset = normal(rnd, (n-1)/256+1), rnd.Float32()
-	return w
-}
-
-// cellsOf returns a sketch of up to 8 classes of unequal sizes, some of its
-// cells never hit.
-func cellsOf(rnd *rand.Rand, out, in, rows int, reading string) packed.Weight {
-	w := &packed.Cells{Out: out, In: in, Rows: rows, Reading: reading, Class: make([]uint8, in)}
-	classes := min(in, packed.MaxClasses)
-	total := 0
-	for g := range classes {
-		w.Sizes = append(w.Sizes, uint32(1+3*g))
-		total += 1 + 3*g
-	}
-	for c := range w.Class {
-		w.Class[c] = uint8(rnd.IntN(classes))
-	}
-	for range rows {
-		w.Seeds = append(w.Seeds, rnd.Uint64())
-	}
-	w.Cells = halves(rnd, rows*total, 1)
-	for i := range w.Cells {
-		if rnd.IntN(5) == 0 {
-			w.Cells[i] = 0x7c00 // +Inf: never hit
-		}
-	}
 	return w
 }

@@ -25,6 +25,7 @@ func main() {
 	if *family == "cells" {
 		competeCells()
 		cellValues()
+		largestCells()
 		Generate()
 		return
 	}
