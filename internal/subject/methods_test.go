@@ -236,7 +236,8 @@ func TestCheckShape(t *testing.T) {
 		// Rank 1 of 64×172 takes 16·236/11008 = 0.343 bits and 472 bytes.
 		{"svd", &svd.Options{Bits: 0.25}, 64, 172, "bits: 0.25 are too few for rank 1 of a 64×172 matrix, which takes 0.343"},
 		{"svd", &svd.Options{Rank: 65}, 64, 172, "rank: 65 for a 64×172 matrix, want at most 64"},
-		{"ultrasketch", &ultrasketch.Options{Bits: 0.01, Rows: 3}, 64, 172, "bits: 0.01"},
+		{"ultrasketch", sketchOptions(func(o *ultrasketch.Options) { o.Bits = 0.01 }), 64, 172, "bits: 0.01"},
+		{"ultrasketch", sketchOptions(func(o *ultrasketch.Options) { o.Levels, o.Scope = 2, "layer" }), 64, 172, "levels: 2 with scope layer"},
 		{"int4", &int4.Options{Bits: 4, Group: 1000}, 64, 172, ""},
 		{"dense", &noOptions{}, 1, 1, ""},
 	} {

@@ -26,25 +26,28 @@ func cellVariants() []Variant {
 	for _, reading := range []string{packed.ReadingPlane, packed.ReadingSplit} {
 		add("reading="+reading, 2, func(w *packed.Cells) { w.Reading = reading })
 	}
-	for _, bits := range []int{8, 4, 2} {
-		for _, reading := range packed.Readings() {
+	narrow := func(bits int, readings ...string) {
+		for _, reading := range readings {
 			add(fmt.Sprintf("bits=%d/reading=%s", bits, reading), 2, func(w *packed.Cells) { w.Bits, w.Reading = bits, reading })
 		}
 	}
+	narrow(8, "A")
+	narrow(4, packed.Readings()...)
+	narrow(2, "A", "S")
 	for _, hash := range packed.HashFamilies()[1:] {
 		add("hash="+hash, 3, func(w *packed.Cells) { w.Hash = hash })
 	}
 	add("shared", 3, func(w *packed.Cells) { w.Shared = &packed.SharedCells{} })
 	add("shared/hash=balanced", 3, func(w *packed.Cells) { w.Shared, w.Hash = &packed.SharedCells{}, packed.HashBalanced })
-	for _, tile := range [][2]int{{16, 64}, {5, 9}} {
-		for _, bits := range []int{16, 4} {
-			for _, reading := range packed.Readings() {
-				add(fmt.Sprintf("tile=%d/window=%d/bits=%d/reading=%s", tile[0], tile[1], bits, reading), 2, func(w *packed.Cells) {
-					w.Tile, w.Window, w.Bits, w.Reading = tile[0], tile[1], bits, reading
-				})
-			}
+	tile := func(side, window, bits int, readings ...string) {
+		for _, reading := range readings {
+			add(fmt.Sprintf("tile=%d/window=%d/bits=%d/reading=%s", side, window, bits, reading), 2, func(w *packed.Cells) {
+				w.Tile, w.Window, w.Bits, w.Reading = side, window, bits, reading
+			})
 		}
 	}
+	tile(16, 64, 16, packed.Readings()...)
+	tile(5, 9, 4, "A", "S")
 	return list
 }
 

@@ -32,36 +32,47 @@ func classes(importance []float64, count int) []uint8 {
 	return class
 }
 
-// Allocate shares the cells of a sketch row among the classes of an out×in
-// matrix, by one of the rules of Options.Allocation (methods.md 3.6). With N_g
-// the weights of class g and I_g the mean importance of its channels, class g
-// gets
+// A Column is one input channel of a matrix, or with tiles some adjacent ones,
+// as the allocation of cells sees it.
+type Column struct {
+	Class      uint8
+	Weights    int64   // in the column
+	Importance float64 // mean of its channels
+}
+
+// Allocate shares the cells of a sketch row among the classes of columns, by
+// one of the rules of Options.Allocation (methods.md 3.6). With N_g the weights
+// of class g and I_g their mean importance, class g gets
 //
-//	s_g = min(max(t·v_g, 1), N_g), v_g = N_g·I_g, N_g·I_g^½ or N_g,
+//	s_g = min(max(t·v_g, least), max(N_g, least)), v_g = N_g·I_g, N_g·I_g^½ or N_g,
 //
 // with the one t for which the sum is cells, rounded by largest remainder; of
-// equal remainders the lowest class's is taken first. Channels of importance 0
-// get a cell for each class and, when all others are full, the rest. All
+// equal remainders the lowest class's is taken first. Columns of importance 0
+// get the least for each class and, when all others are full, the rest. All
 // arithmetic is exact, so the sum is too. The error says that there are fewer
-// cells than classes, or more than weights.
-func Allocate(rule string, importance []float64, class []uint8, out int, cells int64) ([]uint32, error) {
-	count := int(slices.Max(class)) + 1
-	columns := make([]int64, count)
-	sums := make([]*big.Rat, count)
+// cells than least for each class, or more than weights.
+func Allocate(rule string, columns []Column, least, cells int64) ([]uint32, error) {
+	count := 0
+	for _, c := range columns {
+		count = max(count, int(c.Class)+1)
+	}
+	n := make([]int64, count)
+	sums := make([]*big.Rat, count) // Σ weights·importance = N_g·I_g
 	for g := range sums {
 		sums[g] = new(big.Rat)
 	}
-	for j, g := range class {
-		columns[g]++
-		sums[g].Add(sums[g], new(big.Rat).SetFloat64(importance[j]))
+	for _, c := range columns {
+		n[c.Class] += c.Weights
+		v := new(big.Rat).SetFloat64(c.Importance)
+		sums[c.Class].Add(sums[c.Class], v.Mul(v, big.NewRat(c.Weights, 1)))
 	}
 	weights := make([]*big.Rat, count)
 	capacity := make([]int64, count)
-	for g, n := range columns {
-		capacity[g] = n * int64(out)
+	for g, n := range n {
+		capacity[g] = max(n, least)
 		switch rule {
 		case Proportional:
-			weights[g] = sums[g] // N_g·I_g, over out
+			weights[g] = sums[g]
 		case SquareRoot:
 			mean, _ := new(big.Rat).Quo(sums[g], big.NewRat(n, 1)).Float64()
 			weights[g] = new(big.Rat).SetFloat64(math.Sqrt(mean))
@@ -72,7 +83,7 @@ func Allocate(rule string, importance []float64, class []uint8, out int, cells i
 			return nil, fmt.Errorf("allocation: %q, want one of %v", rule, allocations)
 		}
 	}
-	shares, err := share(weights, capacity, cells)
+	shares, err := share(weights, capacity, least, cells)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +94,9 @@ func Allocate(rule string, importance []float64, class []uint8, out int, cells i
 	return sizes, nil
 }
 
-// share returns integers s_g of sum total, near min(max(t·weights[g], 1),
+// share returns integers s_g of sum total, near min(max(t·weights[g], least),
 // capacity[g]) with the one t that fits, as Allocate describes.
-func share(weights []*big.Rat, capacity []int64, total int64) ([]int64, error) {
+func share(weights []*big.Rat, capacity []int64, least, total int64) ([]int64, error) {
 	var room, full int64 // of all classes; of those with a weight
 	var worthless []int  // classes without
 	for g, c := range capacity {
@@ -96,29 +107,29 @@ func share(weights []*big.Rat, capacity []int64, total int64) ([]int64, error) {
 			worthless = append(worthless, g)
 		}
 	}
-	if n := int64(len(weights)); total < n || total > room {
-		return nil, fmt.Errorf("%d cells in a row for %d classes of %d weights, want %d to %d", total, n, room, n, room)
+	if n := least * int64(len(weights)); total < n || total > room {
+		return nil, fmt.Errorf("%d cells in a row for %d classes of %d weights, want %d to %d", total, len(weights), room, n, room)
 	}
-	if rest := total - full; len(worthless) > 0 && rest >= int64(len(worthless)) {
-		return shareRest(worthless, capacity, rest)
+	if rest := total - full; len(worthless) > 0 && rest >= least*int64(len(worthless)) {
+		return shareRest(worthless, capacity, least, rest)
 	}
-	t := multiplier(weights, capacity, total)
+	t := multiplier(weights, capacity, least, total)
 	parts := make([]*big.Rat, len(weights))
 	for g, w := range weights {
-		parts[g] = clamp(t, w, capacity[g])
+		parts[g] = clamp(t, w, least, capacity[g])
 	}
 	return round(parts, total), nil
 }
 
 // shareRest fills every class but the worthless ones, and gives those the rest
 // in proportion to their capacity.
-func shareRest(worthless []int, capacity []int64, rest int64) ([]int64, error) {
+func shareRest(worthless []int, capacity []int64, least, rest int64) ([]int64, error) {
 	weights := make([]*big.Rat, len(worthless))
 	caps := make([]int64, len(worthless))
 	for i, g := range worthless {
 		weights[i], caps[i] = big.NewRat(capacity[g], 1), capacity[g]
 	}
-	s, err := share(weights, caps, rest)
+	s, err := share(weights, caps, least, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -129,11 +140,11 @@ func shareRest(worthless []int, capacity []int64, rest int64) ([]int64, error) {
 	return all, nil
 }
 
-// clamp returns min(max(t·w, 1), capacity).
-func clamp(t, w *big.Rat, capacity int64) *big.Rat {
+// clamp returns min(max(t·w, least), capacity).
+func clamp(t, w *big.Rat, least, capacity int64) *big.Rat {
 	x := new(big.Rat).Mul(t, w)
-	if one := big.NewRat(1, 1); x.Cmp(one) < 0 {
-		return one
+	if least := big.NewRat(least, 1); x.Cmp(least) < 0 {
+		return least
 	}
 	if c := big.NewRat(capacity, 1); x.Cmp(c) > 0 {
 		return c
@@ -144,19 +155,19 @@ func clamp(t, w *big.Rat, capacity int64) *big.Rat {
 // multiplier returns a t with Σ clamp(t·w_g) = total, for a total that some t
 // reaches. The sum is piecewise linear in t and rises; its corners lie where a
 // class meets a bound.
-func multiplier(weights []*big.Rat, capacity []int64, total int64) *big.Rat {
+func multiplier(weights []*big.Rat, capacity []int64, least, total int64) *big.Rat {
 	var corners []*big.Rat
 	for g, w := range weights {
 		if w.Sign() > 0 {
 			inv := new(big.Rat).Inv(w)
-			corners = append(corners, inv, new(big.Rat).Mul(inv, big.NewRat(capacity[g], 1)))
+			corners = append(corners, new(big.Rat).Mul(inv, big.NewRat(least, 1)), new(big.Rat).Mul(inv, big.NewRat(capacity[g], 1)))
 		}
 	}
 	slices.SortFunc(corners, (*big.Rat).Cmp)
 	sum := func(t *big.Rat) *big.Rat {
 		s := new(big.Rat)
 		for g, w := range weights {
-			s.Add(s, clamp(t, w, capacity[g]))
+			s.Add(s, clamp(t, w, least, capacity[g]))
 		}
 		return s
 	}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/internal/sharedtest"
-	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
 
 // The files of testdata come from reference/gen/quant.py (numpy): the matrix
@@ -88,11 +87,10 @@ func TestAbsMaxMin(t *testing.T) {
 		for _, part := range []int{4, 8, 24} {
 			for rows := 1; rows <= len(seeds); rows++ {
 				s := &packed.Cells{
-					Out: 128, In: 384, Rows: rows, Seeds: seeds[:rows],
+					Out: 128, In: 384, Rows: rows, Bits: 16, Hash: packed.HashMix64, Seeds: seeds[:rows],
 					Class: make([]uint8, 384), Sizes: []uint32{uint32(len(w) / part)},
 				}
-				wide := build(gemm.Config{}, s, w)
-				fill(gemm.Config{}, s, w)
+				wide := fill(s, w)
 				n := len(w) / part
 				for k := range rows {
 					c := ref.Results.Cases[fmt.Sprintf("%s.N%d.row%d", label, part, k+1)]
@@ -101,11 +99,11 @@ func TestAbsMaxMin(t *testing.T) {
 					}
 					one := *s
 					one.Cells = s.Cells[k*n : (k+1)*n]
-					if got := EmptyShare(&one); got != float64(c.Empty)/float64(n) {
+					if got := emptyShare(&one); got != float64(c.Empty)/float64(n) {
 						t.Errorf("%s, N/%d, row %d: share of empty cells %v, want %d/%d", label, part, k, got, c.Empty, n)
 					}
 				}
-				for _, reading := range readings {
+				for _, reading := range []string{packed.ReadingMagnitude, packed.ReadingSigned} {
 					s.Reading = reading
 					c := ref.Results.Cases[fmt.Sprintf("%s.N%d.R%d.%s", label, part, rows, reading)]
 					if got := digest(decode(s)); got != c.Decoded {
@@ -119,6 +117,16 @@ func TestAbsMaxMin(t *testing.T) {
 	if checked != 36 {
 		t.Errorf("%d cases, want 36", checked)
 	}
+}
+
+// columnsOf returns classified columns of rows weights each.
+func columnsOf(importance []float64, rows int64, classes int) []Column {
+	columns := make([]Column, len(importance))
+	for j, v := range importance {
+		columns[j] = Column{Weights: rows, Importance: v}
+	}
+	classify(columns, classes)
+	return columns
 }
 
 // An example is a line of allocation.jsonl: importances with the shares by
@@ -161,9 +169,9 @@ func readExamples(t *testing.T, path string) []example {
 	return all
 }
 
-// TestAllocation compares classes and shares with those of exact rational
-// arithmetic in Python, and checks row 19 of methods.md 6.
-func TestAllocation(t *testing.T) {
+// TestCheck19Allocation compares classes and shares with those of exact rational
+// arithmetic in Python.
+func TestCheck19Allocation(t *testing.T) {
 	examples := readExamples(t, "testdata/allocation.jsonl")
 	if len(examples) != 24 {
 		t.Errorf("%d examples, want 24", len(examples))
@@ -171,17 +179,21 @@ func TestAllocation(t *testing.T) {
 	checkExamples(t, examples)
 }
 
-// TestAllocationAll does it for the whole reference file.
-func TestAllocationAll(t *testing.T) {
+// TestCheck19AllocationAll does it for the whole reference file.
+func TestCheck19AllocationAll(t *testing.T) {
 	checkExamples(t, readExamples(t, sharedtest.Dir(t, "reference", "quant", "allocation.jsonl")))
 }
 
 func checkExamples(t *testing.T, examples []example) {
 	t.Helper()
 	for _, e := range examples {
+		var columns []Column
 		if e.Weights == nil {
-			if got := classes(e.Importance, e.Classes); !bytes.Equal(got, e.Class) {
-				t.Errorf("%s: classes %v, want %v", e.Label, got, e.Class)
+			columns = columnsOf(e.Importance, int64(e.Rows), e.Classes)
+			for j, c := range columns {
+				if c.Class != e.Class[j] {
+					t.Errorf("%s: class of column %d is %d, want %d", e.Label, j, c.Class, e.Class[j])
+				}
 			}
 		}
 		for _, b := range e.Budgets {
@@ -200,10 +212,10 @@ func checkExamples(t *testing.T, examples []example) {
 					for _, x := range e.Weights {
 						w = append(w, big.NewRat(x, 1))
 					}
-					got, err = share(w, e.Capacity, row)
+					got, err = share(w, e.Capacity, 1, row)
 				} else {
 					var sizes []uint32
-					sizes, err = Allocate(strings.ReplaceAll(name, "_", "-"), e.Importance, e.Class, e.Rows, row)
+					sizes, err = Allocate(strings.ReplaceAll(name, "_", "-"), columns, 1, row)
 					for _, s := range sizes {
 						got = append(got, int64(s))
 					}

@@ -24,11 +24,54 @@ func normal(n int, seed uint64) []float32 {
 // plain sketches w as one class of cells per row.
 func plain(w []float32, out, in, rows, cells int, seed uint64) *packed.Cells {
 	s := &packed.Cells{
-		Out: out, In: in, Rows: rows, Reading: packed.ReadingMagnitude, Seeds: Seeds(seed, rows),
+		Out: out, In: in, Rows: rows, Bits: 16, Reading: packed.ReadingMagnitude, Hash: packed.HashMix64, Seeds: Seeds(seed, rows),
 		Class: make([]uint8, in), Sizes: []uint32{uint32(cells)},
 	}
-	fill(gemm.Config{}, s, w)
+	fill(s, w)
 	return s
+}
+
+// fill sets the cells of s to those of w, and returns them before rounding.
+func fill(s *packed.Cells, w []float32) []uint32 {
+	wide := make([]uint32, s.Rows*s.Layout().Row)
+	for i := range wide {
+		wide[i] = infinity
+	}
+	insertAll(gemm.Config{}, s, wide, w)
+	if s.Bits == 16 {
+		s.Cells = narrow16(gemm.Config{}, wide)
+	} else {
+		encode(gemm.Config{}, s, wide)
+	}
+	return wide
+}
+
+// emptyShare returns the share of 16-bit cells that no weight fell into.
+func emptyShare(s *packed.Cells) float64 {
+	empty := 0
+	for _, h := range s.Cells {
+		if h == 0x7c00 {
+			empty++
+		}
+	}
+	return float64(empty) / float64(len(s.Cells))
+}
+
+// with returns the defaults, edited.
+func with(edit func(o *Options)) Options {
+	o := DefaultOptions()
+	edit(&o)
+	return o
+}
+
+// compress is Compress of one level, which makes cells.
+func compress(t *testing.T, w []float32, out, in int, importance []float64, o Options, seed uint64) *packed.Cells {
+	t.Helper()
+	s, _, err := Compress(gemm.Config{}, w, out, in, importance, o, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.(*packed.Cells)
 }
 
 // measure returns relF, the mean of |ŵ|/|w| and the share of right signs.
@@ -64,9 +107,9 @@ var table = []struct {
 	{3, 96, [3]float64{1.000, 0.089, 0.510}, [3]float64{1.000, 0.061, 0.505}},
 }
 
-// TestGaussian compares with the Monte-Carlo table, whose tolerances are 0.012
-// at 2^16 weights and 0.003 at 2^20 (methods.md 6, row 1).
-func TestGaussian(t *testing.T) {
+// TestCheck1Gaussian compares with the Monte-Carlo table, whose tolerances are 0.012
+// at 2^16 weights and 0.003 at 2^20 (methods.md 6).
+func TestCheck1Gaussian(t *testing.T) {
 	for side, tol := range map[int]float64{256: 0.012, 1024: 0.003} {
 		if testing.Short() && side > 256 {
 			continue
@@ -90,11 +133,11 @@ func TestGaussian(t *testing.T) {
 	}
 }
 
-// TestEmptyShare checks each row against e^-λ within three standard
+// TestCheck2EmptyShare checks each row against e^-λ within three standard
 // deviations. The number of empty cells of m after N = λm throws has the
 // variance m·e^-λ·(1 − (1+λ)·e^-λ) (Kolchin, Sevast'yanov and Chistyakov,
 // Random Allocations, 1978, chapter 1).
-func TestEmptyShare(t *testing.T) {
+func TestCheck2EmptyShare(t *testing.T) {
 	const side = 256
 	w := normal(side*side, 4)
 	for _, lambda := range []float64{2, 4, 8} {
@@ -102,7 +145,7 @@ func TestEmptyShare(t *testing.T) {
 		p := math.Exp(-lambda)
 		sd := math.Sqrt(p * (1 - (1+lambda)*p) / float64(m))
 		for seed := range uint64(5) {
-			if got := EmptyShare(plain(w, side, side, 1, m, seed)); !(math.Abs(got-p) <= 3*sd) {
+			if got := emptyShare(plain(w, side, side, 1, m, seed)); !(math.Abs(got-p) <= 3*sd) {
 				t.Errorf("λ = %g, seed %d: share %.5f, want %.5f ± %.5f", lambda, seed, got, p, 3*sd)
 			}
 		}
@@ -137,10 +180,10 @@ func naive(s *packed.Cells, w []float32, order []int) []float32 {
 	return out
 }
 
-// TestInvariants checks, over shapes, classes, readings and rules: the cells
+// TestCheck3Invariants checks, over shapes, classes, readings and rules: the cells
 // are those of weights inserted one by one in any order; |ŵ| ≤ |w| everywhere,
 // with equality, before rounding, at the smallest; the size is the one stated.
-func TestInvariants(t *testing.T) {
+func TestCheck3Invariants(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, d := range [][2]int{{64, 1}, {40, 3}, {33, 8}, {50, 100}, {17, 61}} {
 		out, in := d[0], d[1]
@@ -150,16 +193,13 @@ func TestInvariants(t *testing.T) {
 			importance[j] = math.Exp(rng.NormFloat64())
 		}
 		for _, o := range []Options{
-			{Bits: 16, Rows: 1, Reading: "A", Allocation: Proportional},
-			{Bits: 8, Rows: 2, Reading: "C", Allocation: SquareRoot},
-			{Bits: 9, Rows: 3, Reading: "A", Allocation: Uniform},
-			{Bits: 64, Rows: 4, Reading: "C", Allocation: Proportional},
+			with(func(o *Options) { o.Bits, o.Rows = 16, 1 }),
+			with(func(o *Options) { o.Bits, o.Rows, o.Reading, o.Allocation = 8, 2, "C", SquareRoot }),
+			with(func(o *Options) { o.Bits, o.Allocation = 9, Uniform }),
+			with(func(o *Options) { o.Bits, o.Rows, o.Reading = 64, 4, "C" }),
 		} {
 			t.Run(fmt.Sprintf("%d×%d/%+v", out, in, o), func(t *testing.T) {
-				s, err := Compress(gemm.Config{}, w, out, in, importance, o, 9)
-				if err != nil {
-					t.Fatal(err)
-				}
+				s := compress(t, w, out, in, importance, o, 9)
 				if err := s.Check(); err != nil {
 					t.Fatal(err)
 				}
@@ -196,12 +236,12 @@ func checkUnderestimate(t *testing.T, w, v []float32) {
 	}
 }
 
-// TestPerfectHash: where no two weights share a cell, the matrix comes back.
-func TestPerfectHash(t *testing.T) {
+// TestCheck3PerfectHash: where no two weights share a cell, the matrix comes back.
+func TestCheck3PerfectHash(t *testing.T) {
 	w := []float32{1, -2, 0.5, 3, -0.25, 8}
 	for seed := range uint64(5000) {
 		s := plain(w, 2, 3, 1, 6, seed)
-		if EmptyShare(s) == 0 {
+		if emptyShare(s) == 0 {
 			if got := decode(s); !slices.Equal(got, w) {
 				t.Errorf("seed %d: %v, want %v", seed, got, w)
 			}
@@ -226,10 +266,11 @@ func TestThreads(t *testing.T) {
 	o := DefaultOptions()
 	var first *packed.Cells
 	for _, threads := range []int{1, 2, 7, 30} {
-		s, err := Compress(gemm.Config{Threads: threads}, w, out, in, importance, o, 3)
+		one, _, err := Compress(gemm.Config{Threads: threads}, w, out, in, importance, o, 3)
 		if err != nil {
 			t.Fatal(err)
 		}
+		s := one.(*packed.Cells)
 		if first == nil {
 			first = s
 			layout := s.Layout()
@@ -254,12 +295,16 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// TestBudgets: rows 13 and 16 of methods.md 6.
-func TestBudgets(t *testing.T) {
+// TestCheck13And16Budgets: cells and bytes of the published setting.
+func TestCheck13And16Budgets(t *testing.T) {
 	o := DefaultOptions()
-	if got := o.rowCells(2048, 8192); got != 2048*8192/96 {
-		t.Errorf("cells in a row at 0.5 bits in 3 rows: %d, want N/96", got)
+	for cell, lambda := range map[int]int64{16: 96, 8: 48, 4: 24, 2: 12} {
+		o.Cell = cell
+		if got := o.rowCells(2048, 6144); got != 2048*6144/lambda {
+			t.Errorf("cells of %d bits in a row at 0.5 bits in 3 rows: %d, want N/%d", cell, got, lambda)
+		}
 	}
+	o.Cell = 16
 	// Llama-3.2-1B: q, k, v, gate, up, down of 16 layers.
 	var weights, bytes int64
 	for _, d := range [][2]int{{2048, 2048}, {512, 2048}, {512, 2048}, {8192, 2048}, {8192, 2048}, {2048, 8192}} {
@@ -275,7 +320,7 @@ func TestBudgets(t *testing.T) {
 		t.Errorf("%.3f MB, want 56.735", mb)
 	}
 	// 0.1·160/16 = 1 must not become 0 by rounding.
-	if got := (Options{Bits: 0.1, Rows: 1}).rowCells(16, 10); got != 1 {
+	if got := (Options{Bits: 0.1, Rows: 1, Cell: 16}).rowCells(16, 10); got != 1 {
 		t.Errorf("0.1 bits of 160 weights: %d cells, want 1", got)
 	}
 }
@@ -329,7 +374,7 @@ func TestCompresses(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
-	good := Options{Bits: 4, Rows: 2, Reading: "A", Allocation: Uniform}
+	good := with(func(o *Options) { o.Bits, o.Rows, o.Allocation = 4, 2, Uniform })
 	ones := []float64{1, 1, 1, 1, 1}
 	nan := normal(100, 1)
 	nan[7*5+2] = float32(math.NaN())
@@ -351,13 +396,15 @@ func TestErrors(t *testing.T) {
 		{w, ones, few, "ultrasketch: bits: 0.1 gives 0 cells in a row for the 5 channel classes of a 20×5 matrix, want at least 1.6 bits"},
 		{w, ones, Options{}, "ultrasketch: bits: 0, want above 0 and at most 64"},
 	} {
-		_, err := Compress(gemm.Config{}, c.w, 20, 5, c.importance, c.o, 0)
+		_, _, err := Compress(gemm.Config{}, c.w, 20, 5, c.importance, c.o, 0)
 		if err == nil || err.Error() != c.want {
 			t.Errorf("got %v, want %s", err, c.want)
 		}
 	}
-	got := fmt.Sprint(Options{Bits: -1, Rows: 5, Reading: "B", Allocation: "x"}.Check())
-	want := `[bits: -1, want above 0 and at most 64 rows: 5, want 1 to 4 reading: "B", want one of A, C allocation: "x", want one of proportional, square-root, uniform]`
+	got := fmt.Sprint(Options{Bits: -1, Rows: 5, Reading: "D", Allocation: "x", Hash: "y", Scope: "z", Cell: 3, Tile: 9, Window: 8}.Check())
+	want := `[bits: -1, want above 0 and at most 64 rows: 5, want 1 to 4 reading: "D", want one of A, B, C, S ` +
+		`allocation: "x", want one of proportional, square-root, uniform hash: "y", want one of mix64, two-universal, balanced ` +
+		`scope: "z", want one of matrix, layer, model cell: 3, want one of 16, 8, 4, 2 window: 8, want 9, the side of a tile, to 65536 levels: 0, want 1 or 2]`
 	if got != want {
 		t.Errorf("Check = %s, want %s", got, want)
 	}
@@ -378,7 +425,7 @@ func BenchmarkCompress(b *testing.B) {
 			o := DefaultOptions()
 			o.Bits = bits
 			for b.Loop() {
-				if _, err := Compress(gemm.Config{}, w, out, in, importance, o, 1); err != nil {
+				if _, _, err := Compress(gemm.Config{}, w, out, in, importance, o, 1); err != nil {
 					b.Fatal(err)
 				}
 			}
