@@ -50,6 +50,7 @@ type Method struct {
 	// Bytes are sizes to aim at, in stored bits per weight; an axis.
 	Bytes    []float64
 	BytesPos Pos
+	BytesAt  []Pos // of every size
 	// Per says whether every matrix keeps to the size, or all together: PerMatrix
 	// or PerModel.
 	Per      string
@@ -275,12 +276,9 @@ func method(n Node, path string, faults *Faults) Method {
 			Decode(one, path, &shared, faults)
 			m.Match, m.MatchPos = shared.Match, f.Value.Pos
 		case "bytes":
-			before := len(faults.List)
 			Decode(one, path, &shared, faults)
 			m.Bytes, m.BytesPos = shared.Bytes, f.Value.Pos
-			if len(faults.List) == before {
-				checkBytes(m, f.Value, faults)
-			}
+			m.checkBytes(f.Value, faults)
 		case "per":
 			Decode(one, path, &shared, faults)
 			m.Per, m.PerPos = shared.Per, f.Value.Pos
@@ -314,18 +312,22 @@ const (
 	PerModel  = "model"  // all matrices together keep to it
 )
 
-// checkBytes checks sizes to aim at.
-func checkBytes(m Method, n Node, faults *Faults) {
-	if len(m.Bytes) == 0 {
+// checkBytes checks sizes to aim at; those that are no numbers are told already.
+func (m *Method) checkBytes(n Node, faults *Faults) {
+	items := n.Items
+	if n.Kind == Scalar {
+		items = []Node{n}
+	} else if len(items) == 0 {
 		faults.Add(n.Pos, "%s.bytes: empty, want at least one size such as 0.5bpw", m.Path)
 	}
-	for i, bits := range m.Bytes {
-		if !(bits > 0 && bits <= 32) {
-			at, name := n.Pos, "bytes"
-			if n.Kind == List {
-				at, name = n.Items[i].Pos, fmt.Sprintf("bytes[%d]", i)
-			}
-			faults.Add(at, "%s.%s: %v, want stored bits per weight above 0 and at most 32, such as 0.5bpw", m.Path, name, bits)
+	for i, item := range items {
+		m.BytesAt = append(m.BytesAt, item.Pos)
+		name := "bytes"
+		if n.Kind == List {
+			name = fmt.Sprintf("bytes[%d]", i)
+		}
+		if bits, err := ParseNumber(item.Text); err == nil && !item.Quoted && !(bits > 0 && bits <= 32) {
+			faults.Add(item.Pos, "%s.%s: %v, want stored bits per weight above 0 and at most 32, such as 0.5bpw", m.Path, name, bits)
 		}
 	}
 }

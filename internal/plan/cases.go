@@ -197,7 +197,7 @@ func (x *expander) complete(c *subject.Case, v variant, t size) {
 		case name == "match":
 			x.shapeFault(v.entry.MatchPos, name, fieldMessage(v.entry.Path, err))
 		case name == "bytes":
-			x.shapeFault(v.entry.BytesPos, name, fieldMessage(v.entry.Path, err))
+			x.shapeFault(t.at, name, fieldMessage(v.entry.Path, err))
 		case t.of == nil || name == "" && x.covers(*t.of): // what is wrong with a target is told there
 			x.shapeFault(fieldPos(v.node, v.entry.Pos, err), name, fieldMessage(v.entry.Path, err))
 		}

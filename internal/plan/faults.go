@@ -96,7 +96,7 @@ func wanted(message string) float64 {
 // shapeFault adds a fault of a case on the model's matrices. Of a size that is
 // too small for several, only the one that needs most is told.
 func (x *expander) shapeFault(pos scenarios.Pos, field, message string) {
-	if field != "bits" && field != "match" {
+	if field != "bits" && field != "match" && field != "bytes" {
 		x.faults.Add(pos, "%s", message)
 		return
 	}

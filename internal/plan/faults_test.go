@@ -25,6 +25,21 @@ func TestFaultsTogether(t *testing.T) {
 		{"{name: svd, bits: [0.01, 0.001], seeds: [1, 2], foo: 1}", "memory",
 			"5:24: methods[1].bits: 0.01 are too few for rank 1 of a 128×256 matrix, which takes 0.188 bits per weight\n" +
 				"5:30: methods[1].bits: 0.001 are too few for rank 1 of a 128×256 matrix, which takes 0.188 bits per weight\n5:53: unknown field \"foo\" in methods[1]"},
+		{"{name: svd, bytes: [0.01bpw, 0, x], rank: 3, per: layer}", "memory",
+			"5:25: methods[1].bytes: 245 bytes are too few for rank 1 of a 768×256 matrix, which takes 2048\n" +
+				"5:34: methods[1].bytes[1]: 0, want stored bits per weight above 0 and at most 32, such as 0.5bpw\n" +
+				"5:37: methods[1].bytes[2]: x, want a number such as 0.5 or 0.5bpw\n" +
+				"5:47: methods[1].rank: with bytes the size comes from there: remove one of the two\n" +
+				"5:55: methods[1].per: \"layer\", want one of matrix, model"},
+		{"{name: svd, bytes: [0.01bpw, 0.5], rank: 3, match: int4}\n  - int4", "memory",
+			"5:24: methods[1].bytes: match says the size too: remove one of the two\n5:46: methods[1].rank: with match the size comes from the other method: remove one of the two"},
+		{"{name: svd, bytes: [0.01bpw, 2bpw]}", "memory",
+			"5:25: methods[1].bytes: 245 bytes are too few for rank 1 of a 768×256 matrix, which takes 2048"},
+		{"{name: dense, bytes: 2bpw}", "memory", "5:26: methods[1].bytes: dense has no size to adjust; methods that have: FITTING"},
+		{"{name: svd, bits: 2, per: model, overrides: [{tensors: a, rank: 3}]}", "memory",
+			"5:31: methods[1].per: says what match or bytes hold for, and neither is there: remove it"},
+		{"{name: svd, bytes: 2bpw, overrides: [{tensors: a, rank: 3}]}", "memory",
+			"5:61: methods[1].overrides[0].rank: with bytes the size comes from there: remove one of the two"},
 		{"{name: int4, bits: 7}\n  - {name: svd, match: int4}", "memory", "5:24: methods[1].bits: 7, want one of 2, 3, 4, 8"},
 		{"int4", "{name: latency, prompt: [0, x], nw: 3, blocks: 2}",
 			"8:30: suites[0].prompt[0]: 0, want at least 1\n8:33: suites[0].prompt[1]: x, want a whole number such as 128, 4k or 2Mi\n" +
@@ -38,7 +53,7 @@ func TestFaultsTogether(t *testing.T) {
 	} {
 		s, _ := scenarios.Parse([]byte(fmt.Sprintf(head, c.method, c.suite)), "x", t.TempDir())
 		_, err := Make(s, Settings{Cache: t.TempDir(), Threads: 1})
-		want := "x:" + strings.ReplaceAll(c.want, "\n", "\nx:")
+		want := "x:" + strings.ReplaceAll(strings.ReplaceAll(c.want, "FITTING", strings.Join(fitting(), ", ")), "\n", "\nx:")
 		if err == nil {
 			t.Errorf("%s, %s: no fault", c.method, c.suite)
 		} else if got := strings.ReplaceAll(err.Error(), s.Dir+"/", ""); got != want {

@@ -20,6 +20,7 @@ methods:
   - {name: int4, bits: [4, 3], group: 128}
   - {name: svd, match: int4}
   - {name: sketchtune, bits: 2, overrides: [{tensors: "*.q_proj.*", bits: 4}], except: ["*.down_proj.*"]}
+  - {name: svd, bytes: [0.5bpw, 1bpw], per: model}
   - {name: ultrasketch, bits: 0.5, seeds: [1, 2]}
   - {name: ultrasketch, bits: 0.5bpw, seeds: 2}
 calibration:
@@ -73,6 +74,8 @@ svd match=int4,bits=4,group=128
 svd match=int4,bits=3,group=128
 sketchtune bits=2 calibration=demo-calibration,2x64,seed0 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
 sketchtune bits=2 calibration=demo-calibration,2x64,seed1 tensors=except:*.down_proj.*;override:*.q_proj.*,bits=4
+svd bytes=0.5 per=model
+svd bytes=1 per=model
 ultrasketch bits=0.5 seed=1 calibration=demo-calibration,2x64,seed0
 ultrasketch bits=0.5 seed=2 calibration=demo-calibration,2x64,seed0
 ultrasketch bits=0.5 seed=1 calibration=demo-calibration,2x64,seed1
@@ -137,8 +140,8 @@ func TestSelect(t *testing.T) {
 // TestEmptyShare: more shares than cases leave some without any, which is no
 // fault: an array job may have them.
 func TestEmptyShare(t *testing.T) {
-	p := mustMake(t, text, Settings{Threads: 1, Cases: "12/12"})
-	if len(p.Cases) != 0 || p.Total() != 11 || p.CacheBytes() != 0 || len(p.Steps()) != 0 {
+	p := mustMake(t, text, Settings{Threads: 1, Cases: "14/14"})
+	if len(p.Cases) != 0 || p.Total() != 13 || p.CacheBytes() != 0 || len(p.Steps()) != 0 {
 		t.Errorf("%d of %d cases, %d bytes, %d steps", len(p.Cases), p.Total(), p.CacheBytes(), len(p.Steps()))
 	}
 }

@@ -15,6 +15,7 @@ type size struct {
 	of    *variant
 	alone bool // of has one size
 	bits  float64
+	at    scenarios.Pos // of bits
 }
 
 // checkSize checks the fields match, bytes and per of a method, and reports
@@ -86,11 +87,13 @@ func isTarget(m scenarios.Method, name string) bool {
 // targetsOf lists the sizes that a variant is to keep within.
 func targetsOf(v variant, all [][]variant, self int) []size {
 	var found []size
-	for _, bits := range v.entry.Bytes {
-		found = append(found, size{bits: bits})
+	for i, bits := range v.entry.Bytes {
+		if bits > 0 { // others are told already
+			found = append(found, size{bits: bits, at: v.entry.BytesAt[i]})
+		}
 	}
 	if v.entry.Match == "" {
-		if found == nil {
+		if v.entry.Bytes == nil {
 			found = []size{{}}
 		}
 		return found
