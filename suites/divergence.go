@@ -156,7 +156,7 @@ type divergenceRun struct {
 func newDivergence(c *Context, s *subject.Subject, o any, out Out) (*divergenceRun, error) {
 	w := mustWindows(c, o.(*divergenceOptions).text())
 	r := &divergenceRun{s: s, w: w, out: out, windows: len(w.Windows)}
-	if s.Case.Method.Compress == nil {
+	if s.Case.Method.Dense() {
 		r.windows = min(denseWindows, len(w.Windows))
 		e, err := s.Control(w.Longest())
 		r.base, r.control = e, e

@@ -80,7 +80,7 @@ func explainCase(p *plan.Plan, i int, records string) (explanation, error) {
 	if p.WantsMoments() {
 		requests = append(requests, p.Env.MomentsRequest(*p.Context.Calibration()))
 	}
-	if c.Method.Compress != nil && !p.Env.Model.None() {
+	if !c.Method.Dense() && !p.Env.Model.None() {
 		requests = append(requests, p.Env.ArtefactRequest(c))
 	}
 	for _, r := range requests {

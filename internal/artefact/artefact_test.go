@@ -307,3 +307,46 @@ func TestLeftovers(t *testing.T) {
 		t.Error("a manifest was written")
 	}
 }
+
+// TestDeclared keeps the bytes that another program declares beside those of
+// the dequantised weights, and refuses what cannot be.
+func TestDeclared(t *testing.T) {
+	h := head()
+	h.Import = []File{FileOf("bytes.json", []byte("declared"))}
+	dir := t.TempDir()
+	w, err := Create(dir, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &packed.Dense{Out: 2, In: 3, DType: "BF16", Data: make([]byte, 12)}
+	if err := w.AddDeclared("w", d, 2.5, 0); err == nil || err.Error() != `tensor "w": 0 bytes declared, want at least 1` {
+		t.Errorf("0 bytes: %v", err)
+	}
+	if err := w.AddDeclared("w", d, 2.5, 7); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Finish(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	if e, _ := a.Entry("w"); e.Declared != 7 || e.Bytes != 12 || len(a.Manifest().Import) != 1 {
+		t.Errorf("entry %+v, import %v", e, a.Manifest().Import)
+	}
+	path := filepath.Join(dir, ManifestFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{`"declared": -7`, `"declared": 7.5`} {
+		if err := os.WriteFile(path, []byte(strings.Replace(string(b), `"declared": 7`, bad, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}

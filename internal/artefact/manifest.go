@@ -38,6 +38,9 @@ type ManifestHead struct {
 	Version int            `json:"version"` // of the method
 	// Source lists the files of the uncompressed model, by base name.
 	Source fileList `json:"source"`
+	// Import lists the files of another program's checkpoint that the weights
+	// were taken from, by base name.
+	Import fileList `json:"import,omitempty"`
 	// Calibration describes the calibration data in scalars; absent for
 	// methods that use none.
 	Calibration map[string]any `json:"calibration,omitempty"`
@@ -65,9 +68,12 @@ type Entry struct {
 	Meta *packed.Meta `json:"meta,omitempty"` // nil for KindVector
 	// NominalBits is what the method says it takes per weight; for a tensor
 	// left alone, the width of its type.
-	NominalBits float64  `json:"nominal_bits"`
-	Bytes       int64    `json:"bytes"` // stored: the sum over Parts
-	Parts       partList `json:"parts"`
+	NominalBits float64 `json:"nominal_bits"`
+	Bytes       int64   `json:"bytes"` // stored: the sum over Parts
+	// Declared is what another program says that it stores for the weights,
+	// which are here dequantised; 0 where Bytes is the size.
+	Declared int64    `json:"declared,omitempty"`
+	Parts    partList `json:"parts"`
 }
 
 // A Part is one array in the safetensors files. Its name there is the
@@ -190,9 +196,11 @@ func (h *ManifestHead) check() error {
 	if h.Seed >= 1<<53 {
 		f.add("seed: %d, want below 2^53", h.Seed)
 	}
-	for _, s := range h.Source {
-		if err := checkBase("source", s.Name); err != nil {
-			f.add("%w", err)
+	for where, list := range map[string]fileList{"source": h.Source, "import": h.Import} {
+		for _, s := range list {
+			if err := checkBase(where, s.Name); err != nil {
+				f.add("%w", err)
+			}
 		}
 	}
 	for where, m := range map[string]map[string]any{"params": h.Params, "calibration": h.Calibration} {

@@ -160,6 +160,9 @@ func (a *Artefact) checkEntry(e *Entry) error {
 	if m := e.Meta; m != nil && (m.Out < 1 || m.In < 1 || m.Out > math.MaxInt32 || m.In > math.MaxInt32) {
 		return fmt.Errorf("dimensions %d×%d", m.Out, m.In)
 	}
+	if e.Declared < 0 || e.Declared > 0 && e.Kind != packed.KindDense {
+		return fmt.Errorf("kind %q with %d bytes declared", e.Kind, e.Declared)
+	}
 	asIs := e.Kind == KindVector || e.Kind == packed.KindDense
 	if asIs && (len(e.Parts) != 1 || e.Parts[0].Name != "") {
 		return fmt.Errorf("kind %q with %d parts, want one without a name", e.Kind, len(e.Parts))

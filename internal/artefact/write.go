@@ -66,6 +66,19 @@ func (w *Writer) Add(name string, weight packed.Weight, nominalBits float64) err
 	return w.add(Entry{Name: name, Kind: weight.Kind(), Meta: &meta, NominalBits: nominalBits}, weight.Parts())
 }
 
+// AddDeclared is Add for a dequantised weight that another program stores in so
+// many bytes.
+func (w *Writer) AddDeclared(name string, weight *packed.Dense, nominalBits float64, bytes int64) error {
+	if bytes < 1 {
+		return fmt.Errorf("tensor %q: %d bytes declared, want at least 1", name, bytes)
+	}
+	if err := weight.Check(); err != nil {
+		return fmt.Errorf("tensor %q: %w", name, err)
+	}
+	meta := packed.MetaOf(weight)
+	return w.add(Entry{Name: name, Kind: weight.Kind(), Meta: &meta, NominalBits: nominalBits, Declared: bytes}, weight.Parts())
+}
+
 // AddTensor stores a tensor of the source model as it is. Its data must not
 // change before Finish.
 func (w *Writer) AddTensor(t safetensors.Tensor) error {

@@ -35,16 +35,22 @@ func (c *Checkpoint) openExternal(s Source, model []Spec) error {
 		}
 		d := &packed.Dense{Out: t.Shape[0], In: t.Shape[1], DType: t.DType, Data: t.Data}
 		l := Linear{Out: d.Out, In: d.In, file: c.plainIn[t.Name], Bits: s.Bits}
-		l.weight = func(packed.Weight) (packed.Weight, error) { return d, nil }
+		l.Bytes = d.Bytes()
+		l.weight = func(packed.Weight) (packed.Weight, error) {
+			if i, bad := t.FirstNonFinite(); bad {
+				return nil, fmt.Errorf("tensor %s: value %d is not finite", t.Name, i)
+			}
+			return d, nil
+		}
 		count := float64(d.Out) * float64(d.In)
-		l.Bytes = int64(math.Ceil(s.Bits * count / 8))
+		l.Declared = int64(math.Ceil(s.Bits * count / 8))
 		if s.Declaration != "" {
 			n, ok := declared[t.Name]
 			if !ok || n < 1 || n > int64(4*count) {
 				faults = append(faults, fmt.Errorf("%s: tensor %s: %d bytes declared, want 1 to %d", path, t.Name, n, int64(4*count)))
 				continue
 			}
-			l.Bytes, l.Bits = n, 8*float64(n)/count
+			l.Declared, l.Bits = n, 8*float64(n)/count
 			delete(declared, t.Name)
 		}
 		if err := d.Check(); err != nil {

@@ -114,7 +114,7 @@ func TestExternal(t *testing.T) {
 	q, down := "model.layers.0.self_attn.q_proj.weight", "model.layers.0.mlp.down_proj.weight"
 	c := open(t, Source{Path: external(t, nil), Format: External, Bits: 2.5})
 	for _, name := range []string{q, down} {
-		if l, ok := c.Linear(name); !ok || l.Bytes != 640 || l.Bits != 2.5 {
+		if l, ok := c.Linear(name); !ok || l.Billed() != 640 || l.Bytes != 4096 || l.Bits != 2.5 {
 			t.Errorf("%s: %+v, %v", name, l, ok)
 		}
 		if w, err := c.Weight(name, nil); err != nil || w.Bytes() != 4096 {
@@ -122,7 +122,7 @@ func TestExternal(t *testing.T) {
 		}
 	}
 	c = open(t, Source{Path: external(t, map[string]int{q: 512, down: 1024}), Format: External, Declaration: "bytes.json"})
-	if l, _ := c.Linear(q); l.Bytes != 512 || l.Bits != 2 {
+	if l, _ := c.Linear(q); l.Billed() != 512 || l.Bits != 2 {
 		t.Errorf("%+v, want 512 bytes and 2 bits", l)
 	}
 	_, err := Open(Source{Path: external(t, map[string]int{q: -1, "x": 5}), Format: External, Declaration: "bytes.json"}, testModel())

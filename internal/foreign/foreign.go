@@ -34,10 +34,21 @@ func Formats() []string { return []string{Auto, SketchTune, GPTQ, AWQ, LoRA} }
 // A Linear is one compressed linear layer of a Checkpoint.
 type Linear struct {
 	Out, In int
-	Bytes   int64   // that its packed weight stores, or that the folder declares
+	Bytes   int64   // that its packed weight stores
 	Bits    float64 // per weight, as the files name them
-	file    string  // in messages
-	weight  func(base packed.Weight) (packed.Weight, error)
+	// Declared is what the folder says that the weight takes, of which the
+	// files hold the dequantised values; 0 where Bytes is the size.
+	Declared int64
+	file     string // in messages
+	weight   func(base packed.Weight) (packed.Weight, error)
+}
+
+// Billed is the size that counts: Declared where there is one, else Bytes.
+func (l Linear) Billed() int64 {
+	if l.Declared > 0 {
+		return l.Declared
+	}
+	return l.Bytes
 }
 
 // A Checkpoint is a model that another program compressed.

@@ -79,7 +79,7 @@ var rules = []rule{
 	{"suites/memory", []string{"internal/packed", "internal/artefact"}},
 	{"internal/subject", []string{"kernels", "kernels/cpu", "kernels/gemm",
 		"internal/packed", "internal/safetensors", "internal/demo", "internal/stage", "internal/tokenizer",
-		"internal/linalg", "internal/model", "internal/corpus", "internal/artefact", "internal/engine", "internal/calib",
+		"internal/linalg", "internal/model", "internal/corpus", "internal/artefact", "internal/foreign", "internal/engine", "internal/calib",
 		"internal/compress/compensate", "internal/compress/grid", "internal/compress/int4", "internal/compress/nf4", "internal/compress/gptq", "internal/compress/svd", "internal/compress/asvd", "internal/compress/svdllm",
 		"internal/compress/sketchtune", "internal/compress/squeezellm", "internal/compress/ultrasketch"}},
 	{"suites", []string{"internal/subject", "internal/engine", "internal/model", "kernels", "results", "bench", "scenarios",

@@ -49,15 +49,16 @@ type Class string
 
 // The classes of stored bytes.
 const (
-	ClassDense   Class = "dense"   // uncompressed values
-	ClassCodes   Class = "codes"   // packed codes
-	ClassTables  Class = "tables"  // centroids
-	ClassScales  Class = "scales"  // scales and zeros
-	ClassFactors Class = "factors" // low-rank factors
-	ClassCells   Class = "cells"   // hashed cells
-	ClassIndices Class = "indices" // class maps, class sizes, group indices
-	ClassSeeds   Class = "seeds"   // hash seeds
-	ClassMasks   Class = "masks"   // which weights or columns are treated how
+	ClassDense    Class = "dense"    // uncompressed values
+	ClassCodes    Class = "codes"    // packed codes
+	ClassTables   Class = "tables"   // centroids
+	ClassScales   Class = "scales"   // scales and zeros
+	ClassFactors  Class = "factors"  // low-rank factors
+	ClassCells    Class = "cells"    // hashed cells
+	ClassIndices  Class = "indices"  // class maps, class sizes, group indices
+	ClassSeeds    Class = "seeds"    // hash seeds
+	ClassDeclared Class = "declared" // what another program says that it stores
+	ClassMasks    Class = "masks"    // which weights or columns are treated how
 )
 
 // A Part is one stored array of a weight. Data is little-endian.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -20,6 +21,17 @@ type variant struct {
 	options any
 	// overrides are those without faults.
 	overrides []subject.Override
+	// source is what a method of files has opened.
+	source *subject.Source
+}
+
+// params are the complete parameters of the options.
+func (v variant) params() map[string]any {
+	p := subject.Params(v.options)
+	if v.source != nil {
+		v.source.Describe(p)
+	}
+	return p
 }
 
 // methods expands the methods to cases and finds the baseline.
@@ -71,11 +83,32 @@ func (x *expander) variants(m scenarios.Method) []variant {
 			}
 		}
 		x.faults.List = append(x.faults.List, f.List...)
-		if sound && len(bad) == 0 {
+		if sound && len(bad) == 0 && x.openSource(&v) {
 			vs = append(vs, v)
 		}
 	}
 	return vs
+}
+
+// openSource opens the files of a method that takes its weights from them, and
+// reports whether there is nothing to be opened or it is open.
+func (x *expander) openSource(v *variant) bool {
+	if v.method.Source == nil {
+		return true
+	}
+	if x.p.Env.Model == nil {
+		return false // the model's fault is told
+	}
+	var err error
+	if v.source, err = x.p.Env.OpenSource(v.method, v.options, x.s.Dir); err == nil {
+		return true
+	}
+	if name, _ := startField(err); name == "path" || name == "bits" {
+		x.faults.Add(fieldPos(v.node, v.entry.Pos, err), "%s", fieldMessage(v.entry.Path, err))
+	} else {
+		x.lines(fieldPos(v.node, v.entry.Pos, errors.New("path: ")), v.entry.Path+".path: ", err)
+	}
+	return false
 }
 
 // checkEntry checks what the combinations of a method's axes share, and
@@ -96,6 +129,14 @@ func (x *expander) checkEntry(m scenarios.Method, method *subject.Method) bool {
 	}
 	if x.none() && len(m.Only)+len(m.Except)+len(m.Overrides) > 0 {
 		x.faults.Add(m.Pos, "%s: only, except and overrides choose tensors of a model, and there is none (model: %s): remove them", m.Path, subject.NoModel)
+		sound = false
+	}
+	if method.Source != nil && x.none() {
+		x.faults.Add(m.Pos, "%s: %s takes the weights of a model from files, and there is no model (model: %s): remove it", m.Path, m.Name, subject.NoModel)
+		sound = false
+	}
+	if method.Source != nil && len(m.Only)+len(m.Except)+len(m.Overrides) > 0 {
+		x.faults.Add(m.Pos, "%s: %s takes what its files hold, which belongs together: remove only, except and overrides", m.Path, m.Name)
 		sound = false
 	}
 	if method.Moments != subject.NoMoments && len(x.calibration) == 0 && !x.none() {
@@ -155,6 +196,7 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 				c := &subject.Case{
 					Method: v.method, Options: v.options, Seed: seed, Calibration: cal,
 					Only: v.entry.Only, Except: v.entry.Except, Overrides: v.overrides,
+					Source: v.source,
 				}
 				x.complete(c, v, t)
 				cs = append(cs, c)
@@ -166,7 +208,7 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 
 // complete fills in parameters, label and identity of a case.
 func (x *expander) complete(c *subject.Case, v variant, t size) {
-	c.Params = subject.Params(v.options)
+	c.Params = v.params()
 	label := append([]string{v.method.Name}, t.apply(c, v)...)
 	label = append(label, fieldWords(v.node)...)
 	if len(v.entry.Seeds) > 0 {
@@ -206,7 +248,7 @@ func (x *expander) complete(c *subject.Case, v variant, t size) {
 
 // covers reports whether a variant compresses any of the model's matrices.
 func (x *expander) covers(v variant) bool {
-	c := subject.Case{Method: v.method, Only: v.entry.Only, Except: v.entry.Except}
+	c := subject.Case{Method: v.method, Source: v.source, Only: v.entry.Only, Except: v.entry.Except}
 	for layer := range x.p.Env.Model.Config.Layers {
 		for _, s := range x.p.Env.Model.Config.Linears(layer) {
 			if c.Covers(s.Name) {

@@ -81,7 +81,7 @@ func knobFaults(m scenarios.Method, method *subject.Method, n scenarios.Node, f 
 // isTarget reports whether m has sizes that a match on name takes.
 func isTarget(m scenarios.Method, name string) bool {
 	method, ok := subject.LookupMethod(m.Name)
-	return ok && m.Name == name && m.Match == "" && m.Bytes == nil && method.Compress != nil
+	return ok && m.Name == name && m.Match == "" && m.Bytes == nil && !method.Dense()
 }
 
 // targetsOf lists the sizes that a variant is to keep within.
@@ -117,14 +117,14 @@ func (t size) apply(c *subject.Case, v variant) []string {
 	var words []string
 	switch {
 	case t.of != nil:
-		c.Target = &subject.Target{Method: t.of.method, Options: t.of.options, Only: t.of.entry.Only, Except: t.of.entry.Except, Overrides: t.of.overrides}
+		c.Target = &subject.Target{Method: t.of.method, Options: t.of.options, Only: t.of.entry.Only, Except: t.of.entry.Except, Overrides: t.of.overrides, Source: t.of.source}
 		name := t.of.method.Name // enough where it has one size
 		if !t.alone {
 			name = strings.Join(describe(*t.of), ",")
 		}
 		words = append(words, "match="+name)
 		c.Params["match"] = t.of.method.Name
-		c.Params["match_params"] = paramWords(subject.Params(t.of.options)) + selection(t.of.entry)
+		c.Params["match_params"] = paramWords(t.of.params()) + selection(t.of.entry)
 	case t.bits > 0:
 		c.Target = &subject.Target{Bits: t.bits}
 		words = append(words, "bytes="+strconv.FormatFloat(t.bits, 'g', -1, 64))

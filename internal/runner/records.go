@@ -173,7 +173,7 @@ func drawnBits(c *subject.Case) float64 {
 	switch {
 	case c.Target != nil:
 		return 0
-	case c.Method.Compress == nil:
+	case c.Method.Dense():
 		return 16 // drawn as bf16
 	}
 	return c.Method.Nominal(c.Options)

@@ -5,12 +5,16 @@ import (
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/model"
+	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
 // manifestHead says what a case's artefact is made of.
 func (e *Env) manifestHead(c *Case) artefact.ManifestHead {
 	h := artefact.ManifestHead{
 		Method: c.Method.Name, Params: c.Params, Seed: c.Seed, Version: c.Method.Version, Source: e.Model.Sources,
+	}
+	if c.Source != nil {
+		h.Import = c.Source.Files
 	}
 	if c.Calibration != nil {
 		h.Calibration = c.Calibration.Describe(e.Model)
@@ -27,7 +31,7 @@ func (e *Env) dense() (*artefact.Artefact, error) {
 
 // ArtefactBytes estimates what a case's artefact takes in the cache.
 func (e *Env) ArtefactBytes(c *Case) int64 {
-	if c.Method.Compress == nil || e.Model.None() {
+	if c.Method.Dense() || e.Model.None() {
 		return 0
 	}
 	cfg := e.Model.Config
@@ -41,7 +45,7 @@ func (e *Env) ArtefactBytes(c *Case) int64 {
 		for _, s := range cfg.Linears(layer) {
 			if c.Covers(s.Name) {
 				if ten, ok := e.Model.Tensors.Tensor(s.Name); ok {
-					n += c.StoredBytes(s) - int64(len(ten.Data))
+					n += c.fileBytes(s) - int64(len(ten.Data))
 				}
 			}
 		}
@@ -52,11 +56,21 @@ func (e *Env) ArtefactBytes(c *Case) int64 {
 	return n
 }
 
+// fileBytes is StoredBytes in the artefact's files, which hold weights of
+// declared bytes as they are.
+func (c *Case) fileBytes(s model.LinearSpec) int64 {
+	if c.Source != nil {
+		l, _ := c.Source.files.Linear(s.Name)
+		return l.Bytes
+	}
+	return c.StoredBytes(s)
+}
+
 // A LedgerEntry is what the tensors of one class store.
 type LedgerEntry struct {
 	Class       string // linear, embedding, head, norm
 	Weights     int64
-	StoredBytes int64
+	StoredBytes int64            // or declared, for weights that another program stored
 	NominalBits float64          // bits aimed at, over the whole class
 	Parts       map[string]int64 // bytes by what they are for: codes, tables, …
 }
@@ -79,8 +93,13 @@ func (s *Subject) Ledger() ([]LedgerEntry, error) {
 		}
 		l := &ledger[i]
 		l.Weights += e.Count()
-		l.StoredBytes += e.Bytes
 		l.NominalBits += e.NominalBits * float64(e.Count())
+		if e.Declared > 0 {
+			l.StoredBytes += e.Declared
+			l.Parts[string(packed.ClassDeclared)] += e.Declared
+			continue
+		}
+		l.StoredBytes += e.Bytes
 		for class, n := range e.ClassBytes() {
 			l.Parts[string(class)] += n
 		}

@@ -29,6 +29,9 @@ func (e *Env) Key(c *Case) map[string]any {
 		"base": e.Model.sourcesHash(), "method": c.Method.Name, "method_version": int64(c.Method.Version),
 		"params": c.Params, "seed": int64(c.Seed), "format": int64(artefact.Format),
 	}
+	if c.Source != nil {
+		key["import"] = c.Source.hash()
+	}
 	if c.Calibration != nil {
 		key["calibration"] = c.Calibration.Describe(e.Model)
 		key["device_class"] = deviceClass
@@ -46,7 +49,7 @@ const walkVersion = 1
 // Cached reports whether nothing is to be made for a case: its artefact is in
 // the cache, or it has none.
 func (e *Env) Cached(c *Case) bool {
-	if c.Method.Compress == nil || e.Model.None() {
+	if c.Method.Dense() || e.Model.None() {
 		return true
 	}
 	_, ok := e.Cache.Lookup("artefacts", e.Key(c))
@@ -58,7 +61,7 @@ func (e *Env) Cached(c *Case) bool {
 func (e *Env) Open(ctx context.Context, c *Case, progress Progress) (*Subject, error) {
 	s := &Subject{Env: e, Case: c, Seconds: map[Stage]time.Duration{}}
 	start := time.Now()
-	if c.Method.Compress == nil {
+	if c.Method.Dense() {
 		if err := e.checkWeights(ctx); err != nil {
 			return nil, err
 		}
@@ -339,6 +342,9 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, shared shared) (p
 	if !b.c.Covers(spec.Name) {
 		return nil, b.untouched(spec.Name)
 	}
+	if b.c.Source != nil {
+		return b.imported(spec)
+	}
 	m, err := b.load(spec, g, shared)
 	if err != nil {
 		return nil, err
@@ -397,8 +403,16 @@ func (b *builder) others() error {
 	return nil
 }
 
+// untouched stores a tensor as it is: that of the case's source, if it has one,
+// or the model's own.
 func (b *builder) untouched(name string) error {
-	t, ok := b.env.Model.Tensors.Tensor(name)
+	t, ok, err := b.c.Source.tensor(name)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		t, ok = b.env.Model.Tensors.Tensor(name)
+	}
 	if !ok {
 		return fmt.Errorf("tensor %s: missing", name)
 	}

@@ -25,6 +25,9 @@ type Case struct {
 	Overrides    []Override
 	// Calibration is nil for methods that look at no text.
 	Calibration *Calibration
+	// Source is what the weights are taken from; nil for methods that compress
+	// the model's own.
+	Source *Source
 }
 
 // A Target is a size in stored bytes: those of another method's options, or so
@@ -34,6 +37,7 @@ type Target struct {
 	Options      any
 	Only, Except []string
 	Overrides    []Override
+	Source       *Source
 	// Bits are bits per weight of the matrices that the case covers.
 	Bits float64
 	// WholeModel lets matrices share: what one leaves of its bytes another may
@@ -58,10 +62,10 @@ type Calibration struct {
 
 var errNothing = errors.New("compresses none of the model's linear layers; check only and except")
 
-// covers reports whether a tensor is compressed: by the method's own rule,
-// only and except.
-func covers(m *Method, only, except []string, tensor string) bool {
-	if m.Compress == nil || !m.Covers(tensor) || matchesAny(except, tensor) {
+// covers reports whether a tensor is compressed: by the method's own rule, its
+// source, only and except.
+func covers(m *Method, source *Source, only, except []string, tensor string) bool {
+	if m.Dense() || !m.Covers(tensor) || !source.covers(tensor) || matchesAny(except, tensor) {
 		return false
 	}
 	return len(only) == 0 || matchesAny(only, tensor)
@@ -88,10 +92,10 @@ func optionsFor(base any, overrides []Override, tensor string) any {
 // Covers reports whether the case compresses a tensor. A case that matches
 // another method leaves alone what that method leaves alone.
 func (c *Case) Covers(tensor string) bool {
-	if t := c.Target; t != nil && t.Method != nil && !covers(t.Method, t.Only, t.Except, tensor) {
+	if t := c.Target; t != nil && t.Method != nil && !covers(t.Method, t.Source, t.Only, t.Except, tensor) {
 		return false
 	}
-	return covers(c.Method, c.Only, c.Except, tensor)
+	return covers(c.Method, c.Source, c.Only, c.Except, tensor)
 }
 
 // matrixSeed derives the seed of one matrix, so that matrices of a case do

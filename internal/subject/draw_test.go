@@ -13,6 +13,12 @@ import (
 func TestDraw(t *testing.T) {
 	for i := range methods {
 		m := &methods[i]
+		if m.Source != nil {
+			if err := (&Case{Method: m, Options: m.New()}).CheckShape(64, 128); err == nil {
+				t.Errorf("%s: a drawn matrix is taken", m.Name)
+			}
+			continue
+		}
 		c := &Case{Method: m, Options: m.New()}
 		for _, shape := range [][2]int{{64, 128}, {40, 72}, {33, 130}} {
 			out, in := shape[0], shape[1]

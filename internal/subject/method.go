@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/foreign"
 	"github.com/sketchbench/sketchbench/internal/linalg"
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
@@ -94,15 +95,23 @@ type Method struct {
 	// Budget returns the first phase of options under which matrices share
 	// their bytes, and nil for others. Nil if there are no such options.
 	Budget func(o any) *Budget
+	// Source says which files options name, for methods that take weights from
+	// others' files: what their cases cover and take, the files say. The fault
+	// starts with the field. Nil for all other methods.
+	Source func(o any) (foreign.Source, error)
 	// Covers reports whether the method compresses a tensor by itself, before
 	// the scenario's only and except.
 	Covers func(tensor string) bool
-	// Compress compresses one matrix. Nil for dense, which leaves all alone.
+	// Compress compresses one matrix. Nil for dense, which leaves all alone, and
+	// for methods that have a Source.
 	Compress func(m Matrix, o any) (packed.Weight, error)
 	// Draw returns a random out×in matrix in the method's format, of as many
 	// bytes as StoredBytes says; dense ones are bf16.
 	Draw func(o any, out, in int, rng *rand.Rand) packed.Weight
 }
+
+// Dense reports whether the method leaves the model as it is.
+func (m *Method) Dense() bool { return m.Compress == nil && m.Source == nil }
 
 // LookupMethod returns the method of that name.
 func LookupMethod(name string) (*Method, bool) {

@@ -1,8 +1,6 @@
 package subject
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -195,11 +193,7 @@ func (m *Model) hashFolder(known []SourceFile) error {
 
 // sourcesHash identifies the model by the bytes of its files.
 func (m *Model) sourcesHash() string {
-	h := sha256.New()
-	for _, f := range m.Sources {
-		fmt.Fprintf(h, "%s %d %s\n", f.SHA256, f.Bytes, f.Name)
-	}
-	return hex.EncodeToString(h.Sum(nil))
+	return hashOfFiles(m.Sources)
 }
 
 // about tells the files behind sourcesHash, for keys of the cache.

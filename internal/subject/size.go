@@ -80,7 +80,11 @@ func (c *Case) SpreadTarget(cfg model.Config) {
 // is "".
 func (t *Target) bytes(tensor string, out, in int) int64 {
 	n := int64(math.Floor(t.Bits * float64(out) * float64(in) / 8))
-	if t.Method != nil {
+	switch {
+	case t.Source != nil:
+		l, _ := t.Source.files.Linear(tensor)
+		return l.Billed()
+	case t.Method != nil:
 		n = t.Method.StoredBytes(optionsFor(t.Options, t.Overrides, tensor), out, in)
 	}
 	return n
@@ -105,6 +109,10 @@ func (c *Case) NominalBits(s model.LinearSpec) float64 {
 	if c.Target != nil {
 		return 8 * float64(c.Target.bytes(s.Name, s.Out, s.In)) / (float64(s.Out) * float64(s.In))
 	}
+	if c.Source != nil {
+		l, _ := c.Source.files.Linear(s.Name)
+		return l.Bits
+	}
 	if n := c.Method.Nominal(optionsFor(c.Options, c.Overrides, s.Name)); n > 0 {
 		return n
 	}
@@ -115,6 +123,10 @@ func (c *Case) NominalBits(s model.LinearSpec) float64 {
 // covers, 0 if the matrix is too small for the case; with a target they are at
 // most that. Where they depend on the weights, they are the most that it can be.
 func (c *Case) StoredBytes(s model.LinearSpec) int64 {
+	if c.Source != nil {
+		l, _ := c.Source.files.Linear(s.Name)
+		return l.Billed()
+	}
 	o, err := c.OptionsFor(s)
 	if err != nil {
 		return 0
@@ -147,7 +159,7 @@ func (c *Case) CheckModel(cfg model.Config) []error {
 			}
 		}
 	}
-	if !covered && c.Method.Compress != nil {
+	if !covered && !c.Method.Dense() {
 		errs = append(errs, errNothing)
 	}
 	return errs
@@ -155,7 +167,10 @@ func (c *Case) CheckModel(cfg model.Config) []error {
 
 // checkMatrix returns the fault of the case on one matrix, its target's first.
 func (c *Case) checkMatrix(s model.LinearSpec) error {
-	if t := c.Target; t != nil && t.Method != nil {
+	if c.Source != nil {
+		return nil // compared with the model when it was opened
+	}
+	if t := c.Target; t != nil && t.Method != nil && t.Source == nil {
 		if err := t.Method.CheckShape(optionsFor(t.Options, t.Overrides, s.Name), s.Out, s.In); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/engine"
+	"github.com/sketchbench/sketchbench/internal/foreign"
 	"github.com/sketchbench/sketchbench/internal/stage"
 	"github.com/sketchbench/sketchbench/kernels"
 	"github.com/sketchbench/sketchbench/kernels/cpu"
@@ -30,16 +31,21 @@ type Env struct {
 	windows        map[string]*Windows
 	verified       map[string]bool // folders whose files have been compared with their hashes
 	momentsEntries map[Calibration]*stage.Entry
+	sources        map[foreign.Source]*Source
 	base           baseStates
 }
 
-// Close releases the model, the device and what is in use of the cache.
+// Close releases the model, sources, the device and what is in use of the cache.
 func (e *Env) Close() error {
 	var errs []error
 	for _, entry := range e.momentsEntries {
 		errs = append(errs, entry.Close())
 	}
 	e.momentsEntries = nil
+	for _, s := range e.sources {
+		errs = append(errs, s.files.Close())
+	}
+	e.sources = nil
 	if e.Model != nil {
 		errs = append(errs, e.Model.Close())
 	}

@@ -181,10 +181,10 @@ func (b *builder) columns() []column {
 	}
 	add(true, Column{Key: "bits_nominal", Head: "bits (nominal)", Unit: "bit", Part: Quality}, number(func(r summary.Row) summary.Estimate { return r.NominalBits }))
 	add(has["memory"], Column{Key: "bits_linears", Head: "bits (stored, linears)", Unit: "bit", Part: SizeSpeed},
-		number(func(r summary.Row) summary.Estimate { return r.Ledger.LinearBits }))
+		func(r summary.Row) Cell { return b.stored(b.number(r.Ledger.LinearBits, 1), r) })
 	add(has["memory"], Column{Key: "bits_model", Head: "bits (stored, model)", Unit: "bit", Part: SizeSpeed},
-		number(func(r summary.Row) summary.Estimate { return r.Ledger.ModelBits }))
-	add(has["memory"], Column{Key: "model_bytes", Head: "model bytes", Unit: "B", Part: SizeSpeed}, func(r summary.Row) Cell { return b.bytes(r.Ledger.ModelBytes, 4) })
+		func(r summary.Row) Cell { return b.stored(b.number(r.Ledger.ModelBits, 1), r) })
+	add(has["memory"], Column{Key: "model_bytes", Head: "model bytes", Unit: "B", Part: SizeSpeed}, func(r summary.Row) Cell { return b.stored(b.bytes(r.Ledger.ModelBytes, 4), r) })
 	add(has["approx"], Column{Key: "weight_error", Head: "rel. error ‖W−Ŵ‖", Unit: "1", Part: Quality},
 		number(func(r summary.Row) summary.Estimate { return r.WeightError }))
 	add(has["approx"], Column{Key: "output_error", Head: "rel. output error", Unit: "1", Part: Quality},
@@ -333,6 +333,18 @@ func (b *builder) bytes(e summary.Estimate, digits int) Cell {
 		return b.dash(e.Missing)
 	}
 	return Cell{Text: Bytes(e.Value, digits), Value: &e.Value}
+}
+
+// stored adds to the cell of a stored size that it is declared, where it is.
+func (b *builder) stored(c Cell, r summary.Row) Cell {
+	for _, class := range r.Ledger.Classes {
+		if class.Parts["declared"] > 0 {
+			c.Notes = append(c.Notes, b.note("billed by the bytes that the folder of the weights declares, which nothing here has counted; "+
+				"speed and memory are those of the dequantised weights"))
+			break
+		}
+	}
+	return c
 }
 
 // peak returns the peak of anonymous bytes with VmHWM beside it.

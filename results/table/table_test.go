@@ -231,3 +231,25 @@ func TestBetterThanBaseline(t *testing.T) {
 		}
 	}
 }
+
+// TestDeclaredNote: stored sizes that another program declares carry a note, on
+// their own row only.
+func TestDeclaredNote(t *testing.T) {
+	m := &maker{scenario: "declared"}
+	m.start("r1", "h1")
+	for _, s := range []subject{dense, int4} {
+		m.caseLine(s)
+		m.memory(s, rMem)
+		m.recs = m.recs[:len(m.recs)-1] // its done line
+		part := map[bool]string{true: "dense", false: "declared"}[s.base]
+		m.value(s, "memory", rMem, "part_bytes", results.PartItem("linear", part), s.bytes*4, 4e6, 0, 0)
+		m.done(s, "memory", rMem, 7)
+	}
+	var text bytes.Buffer
+	if err := table.Text(&text, build(t, m.recs, ""), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(text.String(), "bytes that the folder of the weights declares"); got != 1 {
+		t.Errorf("the note stands %d times, want once:\n%s", got, text.String())
+	}
+}
