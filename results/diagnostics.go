@@ -32,7 +32,6 @@ var (
 		diagnostic("zero_codes", "1", "share of weights whose code stands for 0"),
 		diagnostic("end_codes", "1", "share of weights with the lowest or the highest code, where rounding clips"),
 	}
-	hashDiagnostics    []Metric
 	lowrankDiagnostics = []Metric{
 		diagnostic("rank", "1", "rank of the factors"),
 		diagnostic("energy_kept", "1", "share of ‖A‖² in the factors: of W, of W·diag(s) for asvd, of W·S for svdllm"),
