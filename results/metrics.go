@@ -158,10 +158,10 @@ type Metric struct {
 
 // Metrics lists every metric. To add one, add a line.
 func Metrics() []Metric {
-	return slices.Concat(measured, Diagnostics())
+	return slices.Concat(measured, updateMetrics, Diagnostics())
 }
 
-// measured are the metrics of the table above.
+// measured are the metrics of the table above; those of updates stand in updates.go.
 var measured = []Metric{
 	{"weight_err_sq", "approx", "1", Lower, Exact, ByItem, "sum over the matrix of (W-Ŵ)²", false},
 	{"weight_ref_sq", "approx", "1", Target, Exact, ByItem, "sum over the matrix of W²", false},

@@ -15,7 +15,8 @@ import (
 // The path, such as `methods[2]`, names n in messages.
 //
 // Field types: bool, int, int64, uint64, float64, string, time.Duration,
-// slices of these (a scalar is a list of one), and types whose pointer has
+// slices of these (a scalar is a list of one), pointers to structs of such
+// fields, which are nil where the field is absent, and types whose pointer has
 // the method DecodeScenario(Node, path string, *Faults).
 func Decode(n Node, path string, into any, faults *Faults) {
 	v := reflect.ValueOf(into).Elem()
@@ -86,6 +87,11 @@ var durationType = reflect.TypeFor[time.Duration]()
 func decodeValue(n Node, path string, v reflect.Value, faults *Faults) {
 	if d, ok := v.Addr().Interface().(decoder); ok {
 		d.DecodeScenario(n, path, faults)
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		Decode(n, path, v.Interface(), faults)
 		return
 	}
 	if v.Kind() == reflect.Slice {

@@ -105,7 +105,11 @@ func described(s Schema, text string) Schema {
 
 // object is a mapping of these fields and no others.
 func object(properties map[string]Schema, required ...string) Schema {
-	return Schema{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
+	s := Schema{"type": "object", "properties": properties, "additionalProperties": false}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	return s
 }
 
 // withName adds the field name, of one value.
@@ -167,6 +171,8 @@ func valueSchema(t reflect.Type, words []string) Schema {
 	switch {
 	case t == reflect.TypeFor[Corpus]():
 		return corpusSchema()
+	case t.Kind() == reflect.Pointer:
+		return object(fieldSchemas(reflect.New(t.Elem()).Interface(), false))
 	case t.Kind() == reflect.Slice:
 		item := valueSchema(t.Elem(), words)
 		return Schema{"anyOf": []Schema{item, {"type": "array", "items": item}}}

@@ -16,7 +16,7 @@ import (
 var kernelspeedSuite = Suite{
 	Name:   "kernelspeed",
 	Timing: true,
-	Draws:  true,
+	Draws:  func(any) bool { return true },
 	New: func() any {
 		o := kernelspeed.DefaultOptions
 		return &o

@@ -94,14 +94,19 @@ type approxOptions struct {
 	Corpus  scenarios.Corpus `yaml:"corpus" doc:"the text"`                                                // default: that of perplexity
 	Windows int              `yaml:"windows" doc:"the first so many windows; 0 is all"`                    // held-out windows for the output error; default: the first 4 of those scored
 	Hessian bool             `yaml:"hessian" doc:"measure the H-weighted error if there is a calibration"` // measure the H-weighted error if there is a calibration
+	Delta   *deltaOptions    `yaml:"delta" doc:"measure how well an update of the weights can be approximated, and nothing else"`
 }
 
 var approxSuite = Suite{
 	Name:    "approx",
+	Draws:   func(o any) bool { return o.(*approxOptions).Delta.drawn() },
 	New:     func() any { return &approxOptions{Hessian: true} },
 	Prepare: prepareApprox,
 	Recipe: func(c *Context, o any) Recipe {
 		a := o.(*approxOptions)
+		if a.Delta != nil {
+			return deltaRecipe(c, a.Delta)
+		}
 		w := mustWindows(c, a.text())
 		r := recipe(c, w, fmt.Sprintf("output errors on the uncompressed model's inputs in the first %d windows of recipe %s", len(w.Windows), w.Recipe))
 		r.Identity = maps.Clone(r.Identity)
@@ -112,6 +117,9 @@ var approxSuite = Suite{
 		return r
 	},
 	Cost: func(c *Context, o any) Cost {
+		if d := o.(*approxOptions).Delta; d != nil {
+			return deltaCost(c, d)
+		}
 		return Cost{Tokens: 3 * mustWindows(c, o.(*approxOptions).text()).Tokens()}
 	},
 	Run: runApprox,
@@ -121,6 +129,9 @@ func (a approxOptions) text() text { return text{a.Recipe, a.Corpus, a.Windows} 
 
 func prepareApprox(c *Context, o any) []error {
 	a := o.(*approxOptions)
+	if a.Delta != nil {
+		return prepareDelta(c, a)
+	}
 	t, err := c.scoredText(a.text(), "output errors need held-out text")
 	if err != nil {
 		return []error{err}
@@ -141,6 +152,9 @@ const approxWindows = 4
 // left alone have error 0, and share in the denominators.
 func runApprox(ctx context.Context, c *Context, s *subject.Subject, o any, out Out) error {
 	a := o.(*approxOptions)
+	if a.Delta != nil {
+		return runDelta(ctx, c, s, a.Delta, out)
+	}
 	cfg := s.Env.Model.Config
 	specs := map[string]model.LinearSpec{}
 	var order []model.LinearSpec

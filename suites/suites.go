@@ -19,9 +19,9 @@ type Suite struct {
 	Name string
 	// Timing suites run after all others, in randomised complete blocks.
 	Timing bool
-	// Draws says that the suite draws its own weights: it needs no model, and
-	// what it measures is of no artefact.
-	Draws bool
+	// Draws reports whether the suite draws its own weights: it needs no model,
+	// and what it measures is of no artefact. Nil for never.
+	Draws func(o any) bool
 	// New returns a pointer to the default options.
 	New func() any
 	// Prepare checks options against the scenario and the model, opens what
@@ -98,6 +98,9 @@ type Recipe struct {
 	Corpus   string
 	Counts   map[string]int64
 	Tokens   string // SHA-256 of the token ids
+	// Checkpoint names one that is measured beside the model, with the hash of
+	// its files; empty for none.
+	Checkpoint string
 }
 
 // A Cost is an estimate of the work of one case.

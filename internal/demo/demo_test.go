@@ -18,6 +18,9 @@ func TestFiles(t *testing.T) {
 			t.Errorf("%s: %d bytes, want %d", name, len(m[name]), size)
 		}
 	}
+	if n := len(TunedFile()); n != 1573616 {
+		t.Errorf("tuned: %d bytes, want 1573616", n)
+	}
 	for name, want := range map[string]string{
 		"demo":             "85a833660216d0a8ad88aa132c503964bb9cdbd7b0d79908152c7c8cae70edca",
 		"demo-calibration": "8f797b582e6288e3445e71b4f2abecc78bb9e02fc7df02128cf7dee04a6ca819",

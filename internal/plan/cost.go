@@ -81,7 +81,7 @@ func (p *Plan) cost(s Suite) suites.Cost {
 
 // opens reports whether any suite wants the cases' models.
 func (p *Plan) opens() bool {
-	return slices.ContainsFunc(p.Suites, func(s Suite) bool { return !s.Draws })
+	return slices.ContainsFunc(p.Suites, func(s Suite) bool { return !s.DrawsWeights() })
 }
 
 // controlled returns the case that is timed twice, the A/A control: the

@@ -26,7 +26,10 @@ func startField(err error) (name string, index int) {
 // fieldPos finds the place of the field that a fault starts with.
 func fieldPos(n scenarios.Node, otherwise scenarios.Pos, err error) scenarios.Pos {
 	name, index := startField(err)
-	v := n.Field(name)
+	v := n
+	for _, key := range strings.Split(name, ".") {
+		v = v.Field(key)
+	}
 	switch {
 	case v.Kind == scenarios.Absent:
 		return otherwise

@@ -27,6 +27,9 @@ func (p *Plan) Lock() []byte {
 		if s.Recipe.Tokens != "" { // without a text, the scenario file says it all
 			line("  - {name: %s, recipe: %s, token_ids_sha256: %s}", s.Name, s.RecipeHash, s.Recipe.Tokens)
 		}
+		if s.Recipe.Checkpoint != "" {
+			line("  - {name: %s, recipe: %s, checkpoint: %q}", s.Name, s.RecipeHash, s.Recipe.Checkpoint)
+		}
 	}
 	line("methods:")
 	var seen []string

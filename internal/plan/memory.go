@@ -23,7 +23,7 @@ func (p *Plan) MemoryBytes(i int) int64 {
 	}
 	var drawn int64
 	for _, s := range p.Suites {
-		if s.Draws {
+		if s.DrawsWeights() {
 			drawn = max(drawn, spare+s.Cost(p.Context, s.Options).Bytes)
 		}
 	}

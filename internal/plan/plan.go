@@ -69,6 +69,9 @@ type Suite struct {
 	RecipeHash, ExecHash string
 }
 
+// DrawsWeights reports whether the suite draws its own weights.
+func (s Suite) DrawsWeights() bool { return s.Draws != nil && s.Draws(s.Options) }
+
 // Make plans a scenario. The error is a *scenarios.Faults with every fault
 // that can be found before work starts, or says why the device or the cache
 // cannot be had.

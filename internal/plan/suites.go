@@ -21,8 +21,9 @@ func (x *expander) suites(only []string) {
 			x.lines(x.s.ModelPos, "model: ", err)
 			return
 		}
-		defer m.Close() // nothing is written through it
-		x.p.Context.Env = &subject.Env{Model: m}
+		env := &subject.Env{Model: m}
+		defer env.Close() // nothing is written through it
+		x.p.Context.Env = env
 	}
 	var entries []*suiteEntry
 	scoring := false // a suite that scores text is not faulty
@@ -70,13 +71,14 @@ func (x *expander) decodeSuite(ss scenarios.Suite) *suiteEntry {
 		}
 		return e
 	}
-	if x.none() && !e.suite.Draws {
-		x.faults.Add(ss.Pos, "%s: %s measures a model, and there is none (model: %s); without one only %s can run", ss.Path, ss.Name, subject.NoModel, strings.Join(drawing(), ", "))
-		return e
-	}
 	f := &scenarios.Faults{}
 	e.options = e.suite.New()
 	scenarios.Decode(ss.Params, ss.Path, e.options, f)
+	if x.none() && !(Suite{Suite: e.suite, Options: e.options}).DrawsWeights() {
+		e.options = nil
+		x.faults.Add(ss.Pos, "%s: %s measures a model, and there is none (model: %s); without one only %s can run", ss.Path, ss.Name, subject.NoModel, drawing)
+		return e
+	}
 	e.failed, e.clean = failedFields(f.List, ss.Path), len(f.List) == 0
 	x.faults.List = append(x.faults.List, f.List...)
 	return e
@@ -92,7 +94,7 @@ func (x *expander) prepareSuite(e *suiteEntry, scoring bool) bool {
 	errs := e.suite.Prepare(x.p.Context, e.options)
 	for _, err := range errs {
 		name, _ := startField(err)
-		if follows(e.failed, err) || x.p.Env.Model == nil && ofTokens(name, err) {
+		if follows(e.failed, err) || x.p.Env.Model == nil && ofModel(name, err) {
 			continue
 		}
 		if !scoring && e.suite.Scores == nil && slices.Contains([]string{"recipe", "corpus", "windows"}, name) && e.Params.Field(name).Kind == scenarios.Absent {
@@ -122,16 +124,8 @@ func (x *expander) addSuite(e *suiteEntry, only []string, seen map[string]bool) 
 	}
 }
 
-// drawing lists the suites that need no model.
-func drawing() []string {
-	var names []string
-	for _, s := range suites.All() {
-		if s.Draws {
-			names = append(names, s.Name)
-		}
-	}
-	return names
-}
+// drawing says which suites need no model.
+const drawing = "kernelspeed, and approx with {delta: {eta: …}}"
 
 // standIn is a model with endless positions, with which suites are checked
 // where the scenario's own cannot be opened.
@@ -143,8 +137,16 @@ func standIn() (*subject.Model, error) {
 	return m, err
 }
 
-// ofTokens reports whether a suite's fault turns on the tokens of a text, and
-// so on the model.
-func ofTokens(field string, err error) bool {
-	return field == "" || field == "windows" && strings.Contains(err.Error(), "so many has")
+// ofModel reports whether a suite's fault turns on the model: on the tokens of
+// a text or on its matrices.
+func ofModel(field string, err error) bool {
+	switch field {
+	case "windows":
+		return strings.Contains(err.Error(), "so many has")
+	case "delta.base":
+		return true
+	case "delta.tuned":
+		return strings.Contains(err.Error(), "the model's")
+	}
+	return field == ""
 }

@@ -57,7 +57,11 @@ func (r *run) boundedCase(ctx context.Context, i int, pending []plan.Suite) erro
 
 // qualityCase opens a case and runs suites on it.
 func (r *run) qualityCase(ctx context.Context, i int, pending []plan.Suite) error {
-	s, err := r.open(ctx, i)
+	open := r.open
+	if r.p.Env.Model.None() {
+		open = r.openDrawn
+	}
+	s, err := open(ctx, i)
 	if err != nil || s == nil {
 		return err
 	}

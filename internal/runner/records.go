@@ -120,7 +120,7 @@ func (r *run) timingsDone(keys map[results.Cell]string) (map[string]bool, error)
 
 func (r *run) timingPending(i int) bool {
 	for _, s := range r.p.Suites {
-		if s.Timing && !s.Draws && !r.done[r.cell(i, s)] {
+		if s.Timing && !s.DrawsWeights() && !r.done[r.cell(i, s)] {
 			return true
 		}
 	}

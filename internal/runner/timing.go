@@ -94,7 +94,7 @@ func (t *timings) open(ctx context.Context) error {
 			continue
 		}
 		open := t.r.open
-		if t.su.Draws {
+		if t.su.DrawsWeights() {
 			open = t.r.openDrawn
 		}
 		s, err := open(ctx, i)

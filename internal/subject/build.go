@@ -26,7 +26,7 @@ import (
 // its bytes.
 func (e *Env) Key(c *Case) map[string]any {
 	key := map[string]any{
-		"base": e.Model.sourcesHash(), "method": c.Method.Name, "method_version": int64(c.Method.Version),
+		"base": e.Model.SourcesHash(), "method": c.Method.Name, "method_version": int64(c.Method.Version),
 		"params": c.Params, "seed": int64(c.Seed), "format": int64(artefact.Format),
 	}
 	if c.Source != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/demo"
@@ -69,7 +68,7 @@ func OpenModel(ref, dir string, known ...SourceFile) (*Model, error) {
 	} else if err := m.hashFolder(known); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	m.Name = fmt.Sprintf("%s@%s", strings.TrimRight(filepath.ToSlash(ref), "/"), m.sourcesHash()[:12])
+	m.setName()
 	return m, nil
 }
 
@@ -191,12 +190,12 @@ func (m *Model) hashFolder(known []SourceFile) error {
 	return errors.Join(faults...)
 }
 
-// sourcesHash identifies the model by the bytes of its files.
-func (m *Model) sourcesHash() string {
+// SourcesHash identifies the model by the bytes of its files.
+func (m *Model) SourcesHash() string {
 	return hashOfFiles(m.Sources)
 }
 
-// about tells the files behind sourcesHash, for keys of the cache.
+// about tells the files behind SourcesHash, for keys of the cache.
 func (m *Model) about() map[string]any {
 	files := map[string]any{}
 	for _, f := range m.Sources {

@@ -32,7 +32,7 @@ func TestOpenModel(t *testing.T) {
 	if m.Config.Vocab != Tiny.Vocab || m.Tokenizer.VocabSize() != Tiny.Vocab || len(m.Small) != 3 {
 		t.Errorf("vocabulary %d and %d, %d small files", m.Config.Vocab, m.Tokenizer.VocabSize(), len(m.Small))
 	}
-	if want := m.Dir + "@" + m.sourcesHash()[:12]; m.Name != want {
+	if want := m.Dir + "@" + m.SourcesHash()[:12]; m.Name != want {
 		t.Errorf("name %s, want %s", m.Name, want)
 	}
 	slash, err := OpenModel(m.Dir+"/", m.Dir)

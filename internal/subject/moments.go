@@ -54,7 +54,7 @@ func readMoments(path string, in int) (h []float32, err error) {
 // MomentsKey is the preimage of the hash of a model's second moments.
 func (e *Env) MomentsKey(c Calibration) map[string]any {
 	return map[string]any{
-		"base": e.Model.sourcesHash(), "calibration": c.Describe(e.Model),
+		"base": e.Model.SourcesHash(), "calibration": c.Describe(e.Model),
 		"device_class": deviceClass, "walk_version": int64(walkVersion),
 	}
 }

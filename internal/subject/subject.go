@@ -32,10 +32,11 @@ type Env struct {
 	verified       map[string]bool // folders whose files have been compared with their hashes
 	momentsEntries map[Calibration]*stage.Entry
 	sources        map[foreign.Source]*Source
+	tuned          map[string]*Model // checkpoints after fine-tuning, by reference
 	base           baseStates
 }
 
-// Close releases the model, sources, the device and what is in use of the cache.
+// Close releases the models, sources, the device and what is in use of the cache.
 func (e *Env) Close() error {
 	var errs []error
 	for _, entry := range e.momentsEntries {
@@ -46,10 +47,17 @@ func (e *Env) Close() error {
 		errs = append(errs, s.files.Close())
 	}
 	e.sources = nil
+	for _, m := range e.tuned {
+		errs = append(errs, m.Close())
+	}
+	e.tuned = nil
 	if e.Model != nil {
 		errs = append(errs, e.Model.Close())
 	}
-	return errors.Join(append(errs, e.Device.Close())...)
+	if e.Device != nil {
+		errs = append(errs, e.Device.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // OpenDevice opens a device by name: auto and cpu are the processor. The

@@ -108,15 +108,18 @@ func logMedians(m map[blockKey][]float64) []float64 {
 // BlockedRatio estimates a ratio of times from d, one ln ratio per block
 // (protocol.md 2.1): exp of the Hodges-Lehmann estimate, with the interval that the
 // signed-rank test gives when it achieves the nominal confidence, for 6 blocks or more.
-func BlockedRatio(d []float64) Estimate {
+func BlockedRatio(d []float64) Estimate { return pairedRatio(d, "block") }
+
+// pairedRatio is BlockedRatio over pairs of any kind.
+func pairedRatio(d []float64, pair string) Estimate {
 	if len(d) == 0 {
-		return missing("no blocks")
+		return missing("no %s", plural(pair))
 	}
 	hl, lo, hi, confidence := HodgesLehmann(d)
 	e := exact(hl)
-	e.N, e.Method = len(d), "signed-rank inversion over blocks"
+	e.N, e.Method = len(d), "signed-rank inversion over "+plural(pair)
 	if confidence < Confidence {
-		e.warn("%s: an interval of the ratio needs at least 6", count(len(d), "block"))
+		e.warn("%s: an interval of the ratio needs at least 6", count(len(d), pair))
 		return e.exp()
 	}
 	e.Lo, e.Hi, e.Confidence = lo, hi, confidence

@@ -148,5 +148,13 @@ func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return fmt.Sprintf("%d %s", n, plural(noun))
+}
+
+// plural returns the plural of a noun.
+func plural(noun string) string {
+	if noun == "matrix" {
+		return "matrices"
+	}
+	return noun + "s"
 }

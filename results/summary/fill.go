@@ -19,6 +19,7 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 		row, c := &g.Rows[i], cells[i]
 		row.approx(c["approx"])
 		row.profile(c["approx"])
+		row.updates(c["approx"])
 		windows[i] = row.perplexity(c["perplexity"])
 		row.divergence(c["divergence"])
 		row.latency(c["latency"], g.TTFT, g.ITL)
@@ -34,6 +35,7 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 	}
 	g.doubtKernels()
 	g.adjust()
+	g.adjustUpdates()
 	if base >= 0 {
 		g.Baseline = g.Rows[base].Label
 	}
@@ -44,7 +46,7 @@ func (g *Group) fill(cells []map[string][]results.Record, base int, host func(ru
 func (g *Group) findBaseline(rows []candidate, name string) int {
 	is := func(f func(Row) bool) int { return slices.IndexFunc(rows, func(c candidate) bool { return f(c.row) }) }
 	if name == "" {
-		if i := is(func(r Row) bool { return r.Baseline }); i >= 0 {
+		if i := is(func(r Row) bool { return r.Baseline }); i >= 0 || onlyUpdates(rows) {
 			return i
 		}
 		g.Warnings = append(g.Warnings, "no case is marked as the baseline: no ratios")
@@ -89,8 +91,8 @@ func (row *Row) approx(values []results.Record) {
 	sums := map[string]map[string]float64{} // item → metric → value; item "" = all
 	var names []string
 	for _, v := range values {
-		if !strings.HasSuffix(v.Metric, "_err_sq") && !strings.HasSuffix(v.Metric, "_ref_sq") || v.Item == "" {
-			continue // see profile
+		if !strings.HasSuffix(v.Metric, "_err_sq") && !strings.HasSuffix(v.Metric, "_ref_sq") || v.Item == "" || isUpdate(v) {
+			continue // see profile and updates
 		}
 		if sums[v.Item] == nil {
 			sums[v.Item] = map[string]float64{}

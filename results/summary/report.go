@@ -51,6 +51,10 @@ type Row struct {
 	Matrices                         []Matrix // in order of first appearance
 	Profile                          Profile
 
+	Updates    []Update    // in order of first appearance
+	Versus     []Versus    // over the matrices of a model, one per kind of low rank
+	Crossovers []Crossover // of drawn matrices, by size
+
 	Perplexity Perplexity
 	Ratio      PairedRatio // to the baseline; 1 for the baseline itself
 	Divergence Divergence  // from the uncompressed model

@@ -41,6 +41,12 @@ type reference struct {
 			Coverage float64
 		}
 	} `json:"median_ci_ranks"`
+	McNemar struct {
+		SignTest []struct {
+			Wins, N int
+			P       float64
+		} `json:"sign_test"`
+	}
 	Adjusted struct {
 		Rows []struct {
 			P, Holm []float64

@@ -221,9 +221,10 @@ func (b *builder) peakNote() string {
 	return s
 }
 
-// ownNotes are the whole notes of a group that has tables of products only.
+// ownNotes are the whole notes of a group that has no table but those of
+// products.
 func (b *builder) ownNotes() []Note {
-	if len(b.g.Suites) > 1 {
+	if hasMain(b.g) {
 		return nil // they stand below the group's first table
 	}
 	return b.wholeNotes()

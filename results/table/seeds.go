@@ -25,7 +25,7 @@ func seedTable(g summary.Group) (t Table, ok bool) {
 	}
 	var cols []column
 	add := func(suite, key, head, unit string, interval bool, pick func(s summary.Spread) summary.Estimate) {
-		if g.Suites[suite] {
+		if g.Suites[suite] && !(suite == "approx" && hasUpdates(g)) {
 			cols = append(cols, column{Column{Key: key, Head: head, Unit: unit, Part: Quality, Interval: interval}, pick})
 		}
 	}

@@ -87,15 +87,16 @@ const Dash = "—"
 // Build lays out one table per group of the report: rows that may be compared, sorted by
 // order, whose keys are those of columns or of records; without one in order of first appearance.
 // For each shape and state of the cache whose products were timed there is a table besides, and
-// one for the bill of the bytes and for the cases that seeds alone tell apart.
+// one for the bill of the bytes and for the cases that seeds alone tell apart, and there are some
+// for updates of weights.
 func Build(rep *summary.Report, order []keys.Order) []Table {
 	var tables []Table
 	for _, g := range rep.Groups {
-		kernels := kernelTables(g, rep.Filter, order)
-		if len(kernels) == 0 || len(g.Suites) > 1 {
+		if hasMain(g) {
 			tables = append(tables, build(g, rep.Filter, order))
 		}
-		tables = append(tables, kernels...)
+		tables = append(tables, kernelTables(g, rep.Filter, order)...)
+		tables = append(tables, updateTables(g, rep.Filter, order)...)
 		if t, ok := billTable(g); ok {
 			tables = append(tables, t)
 		}
@@ -170,6 +171,7 @@ type figure func(r summary.Row) summary.Estimate
 // columns returns the columns for which the group has a suite, in the order of cli.md 5.
 func (b *builder) columns() []column {
 	has := b.g.Suites
+	errors := has["approx"] && !hasUpdates(b.g)
 	cols := []column{{Column{Key: "label", Head: "method", Part: Both}, b.method}}
 	add := func(ok bool, c Column, cell func(r summary.Row) Cell) {
 		if ok {
@@ -185,11 +187,11 @@ func (b *builder) columns() []column {
 	add(has["memory"], Column{Key: "bits_model", Head: "bits (stored, model)", Unit: "bit", Part: SizeSpeed},
 		func(r summary.Row) Cell { return b.stored(b.number(r.Ledger.ModelBits, 1), r) })
 	add(has["memory"], Column{Key: "model_bytes", Head: "model bytes", Unit: "B", Part: SizeSpeed}, func(r summary.Row) Cell { return b.stored(b.bytes(r.Ledger.ModelBytes, 4), r) })
-	add(has["approx"], Column{Key: "weight_error", Head: "rel. error ‖W−Ŵ‖", Unit: "1", Part: Quality},
+	add(errors, Column{Key: "weight_error", Head: "rel. error ‖W−Ŵ‖", Unit: "1", Part: Quality},
 		number(func(r summary.Row) summary.Estimate { return r.WeightError }))
-	add(has["approx"], Column{Key: "output_error", Head: "rel. output error", Unit: "1", Part: Quality},
+	add(errors, Column{Key: "output_error", Head: "rel. output error", Unit: "1", Part: Quality},
 		number(func(r summary.Row) summary.Estimate { return r.OutputError }))
-	if has["approx"] {
+	if errors {
 		cols = append(cols, b.profileColumns()...)
 	}
 	add(has["perplexity"], Column{Key: "perplexity", Head: "perplexity [95 %]", Unit: "1", Part: Quality, Interval: true}, b.perplexity)

@@ -14,6 +14,13 @@ import (
 // say of Δ = W' − W is Δ's projection on the matrices that are constant on the
 // clusters (methods.md 2.9).
 
+// Sketch returns w as a matrix of codes and tables; ok is false for another
+// format.
+func Sketch(w packed.Weight) (sketch *packed.Codebook, ok bool) {
+	sketch, ok = w.(*packed.Codebook)
+	return sketch, ok
+}
+
 // Project writes to dst the projection of the out×in matrix delta on the
 // mapping of sketch: the mean of delta over each cluster, the weights of one
 // row and group with the same code, rounded to float32. dst may be delta. The
