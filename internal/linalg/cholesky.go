@@ -29,12 +29,14 @@ func CholeskyLower(cfg gemm.Config, a []float32, n int) error {
 // cost of forming the inverse and factoring it (methods.md 2.2). Only the
 // upper triangle of h is read; the strictly lower part is set to zero. The
 // error is that of CholeskyLower; the first pivot to fail is the last one by
-// index.
+// index. After an error the strictly lower part is as it was, so that it can
+// stand for the upper one of the symmetric matrix in another attempt.
 func UpperFactor(cfg gemm.Config, h []float32, n int) error {
 	// Reversing the order of rows and of columns makes the last column the
 	// first, turns lower into upper, and is a reversal of the whole slice.
 	reverse(cfg, h)
 	if i, pivot := cholesky(cfg, h, n); i >= 0 {
+		reverse(cfg, h)
 		return pivotError(n-1-i, pivot)
 	}
 	reverse(cfg, h)

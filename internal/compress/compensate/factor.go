@@ -16,7 +16,8 @@ import (
 
 // FactorOptions say how to prepare the second moments.
 type FactorOptions struct {
-	// Damp times the mean of the diagonal is added to the diagonal.
+	// Damp times the mean of the diagonal is added to the diagonal, and again
+	// where H is not positive definite then: at most ten times in all.
 	Damp float64
 	// ActOrder takes the columns in the order of falling diagonal.
 	ActOrder bool
@@ -40,8 +41,9 @@ type Factor struct {
 // NewFactor factors h, the symmetric d×d matrix H = 2/T·XᵀX, and keeps its
 // memory: the caller must not use h again. A channel whose diagonal is 0 is
 // dead. The inverse-Hessian factor comes from one Cholesky factorisation from
-// the last column backwards, H = R·Rᵀ with R upper, and U = R⁻¹. The result
-// does not depend on threads.
+// the last column backwards, H = R·Rᵀ with R upper, and U = R⁻¹. The error
+// says that H is not finite, or not positive definite after all dampings. The
+// result does not depend on threads.
 func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, error) {
 	if d < 1 || len(h) != d*d {
 		panic(fmt.Sprintf("compensate: H of %d values for %d channels", len(h), d))
@@ -80,13 +82,8 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 		})
 		permute(cfg, h, d, f.Perm)
 	}
-	f.Damping = o.Damp * mean
-	for j := range d {
-		h[j*d+j] = float32(float64(h[j*d+j]) + f.Damping)
-	}
-	if err := linalg.UpperFactor(cfg, h, d); err != nil {
-		return nil, fmt.Errorf("second moments %d×%d with damp %g (%.3g on the diagonal): %w; try a damp of %g",
-			d, d, o.Damp, f.Damping, err, max(10*o.Damp, 0.01))
+	if err := f.damp(cfg, h, o.Damp, mean); err != nil {
+		return nil, err
 	}
 	if err := linalg.InvertUpper(cfg, h, d); err != nil {
 		return nil, fmt.Errorf("second moments %d×%d with damp %g: %w; try a damp of %g",
@@ -94,6 +91,45 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 	}
 	f.U = h
 	return f, nil
+}
+
+// dampings is how often the diagonal is damped before H is given up.
+const dampings = 10
+
+// damp adds damp·mean to the diagonal of h, once or as often as it takes, and
+// replaces h by its factor R.
+func (f *Factor) damp(cfg gemm.Config, h []float32, damp, mean float64) error {
+	d := f.Dim
+	diagonal := make([]float64, d)
+	for j := range diagonal {
+		diagonal[j] = float64(h[j*d+j])
+	}
+	for k := 1; ; k++ {
+		f.Damping = float64(k) * damp * mean
+		for j, v := range diagonal {
+			h[j*d+j] = float32(v + f.Damping)
+		}
+		err := linalg.UpperFactor(cfg, h, d)
+		if err == nil {
+			return nil
+		}
+		if damp == 0 || k == dampings {
+			return fmt.Errorf("second moments %d×%d with damp %g, added %d times (%.3g on the diagonal): %w; try a damp of %g",
+				d, d, damp, k, f.Damping, err, max(100*damp, 0.01))
+		}
+		mirror(cfg, h, d)
+	}
+}
+
+// mirror copies the strictly lower triangle of h to the upper one.
+func mirror(cfg gemm.Config, h []float32, d int) {
+	cfg.Parallel((d+stripe-1)/stripe, func(s int) {
+		for r := s * stripe; r < min((s+1)*stripe, d); r++ {
+			for c := r + 1; c < d; c++ {
+				h[r*d+c] = h[c*d+r]
+			}
+		}
+	})
 }
 
 // stripe is the number of rows or columns that permute takes at a time.
