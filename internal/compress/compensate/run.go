@@ -178,8 +178,7 @@ func (p *pass) block(lo, hi int) {
 	p.block(mid, hi)
 }
 
-// leaf rounds columns [lo,hi) of rows [i,i+n) of the chunk. Products are
-// rounded before they are subtracted, so that no machine fuses the two.
+// leaf rounds columns [lo,hi) of rows [i,i+n) of the chunk.
 func (p *pass) leaf(i, n, lo, hi int) {
 	d := p.f.Dim
 	for r := range n {
@@ -189,22 +188,30 @@ func (p *pass) leaf(i, n, lo, hi int) {
 	}
 	for k, j := range p.f.Perm[lo:hi] {
 		u := p.f.U[(lo+k)*d+lo+k : (lo+k)*d+hi]
-		e, values := p.t[k][:n], p.values[:n]
-		p.round(p.r0+i, j, e, p.c[k][:n], values)
-		for r, v := range values {
-			e[r] = (e[r] - v) / u[0]
-		}
-		for m, x := range u[1:] {
-			rest := p.t[k+1+m][:len(e)]
-			for r, v := range e {
-				rest[r] -= float32(v * x)
-			}
-		}
+		p.round(p.r0+i, j, p.t[k][:n], p.c[k][:n], p.values[:n])
+		p.moveErrors(k, n, u)
 	}
 	for r := range n {
 		w, codes := p.w[(i+r)*d+lo:(i+r)*d+hi], p.codes[(i+r)*d+lo:(i+r)*d+hi]
 		for k := range w {
 			w[k], codes[k] = p.t[k][r], p.c[k][r]
+		}
+	}
+}
+
+// moveErrors replaces the weights of column k of a leaf, n rows, by their
+// errors over u[0] and moves them into the len(u)-1 columns behind. Products
+// are rounded before they are subtracted, so that no machine fuses the two.
+func (p *pass) moveErrors(k, n int, u []float32) {
+	done := p.moveFast(k, n, u)
+	e, values := p.t[k][done:n], p.values[done:n]
+	for r, v := range values {
+		e[r] = (e[r] - v) / u[0]
+	}
+	for m, x := range u[1:] {
+		rest := p.t[k+1+m][done:n]
+		for r, v := range e {
+			rest[r] -= float32(v * x)
 		}
 	}
 }
