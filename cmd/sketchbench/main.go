@@ -8,6 +8,7 @@
 //	sketchbench run demo
 //	sketchbench report demo.records.jsonl
 //	sketchbench verify demo.records.jsonl
+//	sketchbench export demo --case 'int4*' -o demo-int4
 //	sketchbench doctor
 //
 // Standard output carries the result alone; progress, logs and warnings go to

@@ -66,7 +66,7 @@ func newRoot(args []string, s streams, getenv func(string) string) *cobra.Comman
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "log what is done")
 	root.SetHelpCommand(helpCommand(root))
 	root.CompletionOptions.DisableDefaultCmd = true // it takes an unknown shell for a call for help
-	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.verifyCommand(), a.doctorCommand(), a.schemaCommand(), a.versionCommand(), a.completionCommand(root), a.childCommand(), a.timingCommand(), a.workerCommand())
+	root.AddCommand(a.planCommand(), a.runCommand(), a.reportCommand(), a.verifyCommand(), a.exportCommand(), a.doctorCommand(), a.schemaCommand(), a.versionCommand(), a.completionCommand(root), a.childCommand(), a.timingCommand(), a.workerCommand())
 	return root
 }
 

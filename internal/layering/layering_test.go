@@ -77,6 +77,7 @@ var rules = []rule{
 	{"results/table", []string{"results", "results/keys", "results/summary", "github.com/olekukonko/tablewriter",
 		"github.com/olekukonko/tablewriter/renderer", "github.com/olekukonko/tablewriter/tw"}},
 	{"internal/engine", []string{"internal/model", "internal/packed", "internal/artefact", "internal/safetensors", "kernels"}},
+	{"internal/export", []string{"internal/engine", "internal/model", "internal/packed", "internal/safetensors", "kernels/gemm"}},
 	{"internal/calib", []string{"internal/engine", "internal/model", "internal/packed", "kernels"}},
 	{"suites/perplexity", []string{"internal/softmax"}},
 	{"suites/divergence", []string{"internal/softmax"}},
@@ -97,7 +98,7 @@ var rules = []rule{
 	{"internal/plan", []string{"scenarios", "suites", "internal/subject", "internal/model", "internal/stage"}},
 	{"internal/runner", []string{"scenarios", "internal/plan", "suites", "internal/subject", "internal/stage", "internal/launch", "bench", "results"}},
 	{"cmd/sketchbench", []string{"scenarios", "internal/launch", "suites", "internal/plan", "internal/runner", "bench", "results",
-		"results/keys", "results/summary", "results/table", "internal/artefact", "internal/stage", "internal/subject", "kernels/cpu",
+		"results/keys", "results/summary", "results/table", "internal/artefact", "internal/stage", "internal/subject", "internal/export", "kernels/cpu",
 		"github.com/spf13/cobra", "github.com/vbauerster/mpb/v8", "github.com/vbauerster/mpb/v8/decor", "golang.org/x/term"}},
 }
 
