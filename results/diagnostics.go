@@ -1,6 +1,9 @@
 package results
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Diagnostics are what methods tell of the compression of one matrix:
 // facts of how it went, which no table shows and no ratio is taken of. The
@@ -32,11 +35,20 @@ var (
 		diagnostic("zero_codes", "1", "share of weights whose code stands for 0"),
 		diagnostic("end_codes", "1", "share of weights with the lowest or the highest code, where rounding clips"),
 	}
-	lowrankDiagnostics = []Metric{
+	lowrankDiagnostics = append([]Metric{
 		diagnostic("rank", "1", "rank of the factors"),
 		diagnostic("energy_kept", "1", "share of ‖A‖² in the factors: of W, of W·diag(s) for asvd, of W·S for svdllm"),
 		diagnostic("whitening_shift", "1", "added to the diagonal of H before its root, in units of H"),
 		diagnostic("whitening_condition", "1", "(max S_jj/min S_jj)² of the root S of H, at most its condition number"),
-	}
+	}, loftqDiagnostics()...)
 	binaryDiagnostics []Metric
 )
+
+// loftqDiagnostics has a line for every round that loftq can have.
+func loftqDiagnostics() []Metric {
+	var list []Metric
+	for round := 1; round <= 10; round++ {
+		list = append(list, diagnostic(fmt.Sprintf("loftq_error_%d", round), "1", fmt.Sprintf("‖W−Q−L·R‖F/‖W‖F after round %d, before L and R are rounded", round)))
+	}
+	return list
+}

@@ -30,6 +30,9 @@ type Options struct {
 // α = 0.5.
 func DefaultOptions() Options { return Options{Bits: 2, Ranks: svd.Uniform, Alpha: 0.5} }
 
+// Choices returns, by scenario name, the words that fields may be.
+func (o Options) Choices() map[string][]string { return o.Size().Choices() }
+
 // Size returns what the options say about ranks.
 func (o Options) Size() svd.Size { return svd.Size{Bits: o.Bits, Rank: o.Rank, Ranks: o.Ranks} }
 

@@ -55,7 +55,7 @@ func TestCheck(t *testing.T) {
 		t.Error(errs)
 	}
 	errs := Options{Bits: 17, Rank: -1, Ranks: "x", Alpha: -1}.Check()
-	want := []string{"bits: 17, want above 0 and at most 16", "rank: -1, want at least 1", `ranks: "x", want one of [uniform waterfill]`, "alpha: -1, want 0 to 2"}
+	want := []string{"bits: 17, want above 0 and at most 16", "rank: -1, want at least 1", `ranks: "x", want one of uniform, waterfill`, "alpha: -1, want 0 to 2"}
 	if len(errs) != len(want) {
 		t.Fatalf("%v, want %q", errs, want)
 	}

@@ -24,6 +24,7 @@ var cases = map[string][]string{
 	"gptq": {"heavy.b4.row.act", "heavy.b2.g128.noact.current", "heavy.b3.g32.noact.lagged", "gauss.b4.g32.act.static", "gauss.b4.g32.act.current",
 		"gauss.b3.row.noact", "gauss.b4.row.act.asym.errors-only", "gauss.b4.row.act.sym.errors-only", "heavy.perm", "gauss.perm"},
 	"svd":            {"heavy", "gauss", "heavy.r4", "heavy.r32", "gauss.r2", "gauss.r16"},
+	"loftq":          {"heavy.nf2.r8", "gauss.nf4.r8"},
 	"kmeans_inertia": {"heavy.b4.g1.s3", "heavy.b3.g4.s4", "gauss.b2.g2.s0", "gauss.b4.g4.s3"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Values of ranks.
@@ -22,6 +23,11 @@ type Size struct {
 	Ranks string
 }
 
+// Choices returns, by scenario name, the words that fields may be.
+func (Size) Choices() map[string][]string {
+	return map[string][]string{"ranks": {Uniform, Waterfill}}
+}
+
 // Check returns the faults, each starting with the field.
 func (s Size) Check() []error {
 	var errs []error
@@ -31,8 +37,8 @@ func (s Size) Check() []error {
 	if s.Rank < 0 {
 		errs = append(errs, fmt.Errorf("rank: %d, want at least 1, or 0 for the rank that bits allow", s.Rank))
 	}
-	if all := []string{Uniform, Waterfill}; !slices.Contains(all, s.Ranks) {
-		errs = append(errs, fmt.Errorf("ranks: %q, want one of %v", s.Ranks, all))
+	if all := s.Choices()["ranks"]; !slices.Contains(all, s.Ranks) {
+		errs = append(errs, fmt.Errorf("ranks: %q, want one of %s", s.Ranks, strings.Join(all, ", ")))
 	}
 	return errs
 }

@@ -25,6 +25,9 @@ type Options struct {
 // DefaultOptions returns 2 bits per weight for every matrix.
 func DefaultOptions() Options { return Options{Bits: 2, Ranks: Uniform} }
 
+// Choices returns, by scenario name, the words that fields may be.
+func (o Options) Choices() map[string][]string { return o.Size().Choices() }
+
 // Size returns what the options say about ranks.
 func (o Options) Size() Size { return Size{o.Bits, o.Rank, o.Ranks} }
 
