@@ -28,8 +28,7 @@ func dequantized(w packed.Weight) []float32 {
 }
 
 // TestAdapter: the product is exactly zero; A is spread evenly in ±1/√in, so
-// its mean square is 1/(3·in), known to √(4/5/n)/… of n values; equal seeds
-// give equal factors, others others.
+// its mean square is 1/(3·in); equal seeds give equal factors, others others.
 func TestAdapter(t *testing.T) {
 	const out, in, rank = 40, 256, 64
 	p := adapter(out, in, rank, 5)
