@@ -41,7 +41,10 @@ var (
 		diagnostic("whitening_shift", "1", "added to the diagonal of H before its root, in units of H"),
 		diagnostic("whitening_condition", "1", "(max S_jj/min S_jj)² of the root S of H, at most its condition number"),
 	}, loftqDiagnostics()...)
-	binaryDiagnostics []Metric
+	binaryDiagnostics = []Metric{
+		diagnostic("salient_share", "1", "share c_s of weights that are salient: in the columns with two signs, nominal bits 1 + c_s; of pbllm those with 8 bits"),
+		diagnostic("kept_of_8", "1", "weights kept of every 8 adjacent ones of a row"),
+	}
 )
 
 // loftqDiagnostics has a line for every round that loftq can have.

@@ -193,11 +193,8 @@ func randomHashed(r *rand.Rand, out, in int) packed.Weight {
 	return w
 }
 func randomBinary(r *rand.Rand, out, in int) packed.Weight {
-	w := &packed.Binary{Out: out, In: in, Block: 32, Regions: 3, Keep: 6, Salient: randomCodes(r, 1, in, 1)}
-	plane := func() []byte { return randomCodes(r, 1, out*w.Kept(), 1) }
-	w.Minus, w.Low, w.High = plane(), plane(), plane()
-	w.Mask = make([]byte, packed.PlaneBytes(out*w.MaskBits()))
-	w.Scalars = halves(r, out*w.Blocks()*w.RowScalars(), 0.05)
+	w := packed.RandomBinary(r, packed.Binary{Out: out, In: in, Block: 32, Regions: 3, Keep: 6})
+	w.Scalars = halves(r, len(w.Scalars), 0.05)
 	return w
 }
 

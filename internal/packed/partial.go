@@ -36,14 +36,14 @@ func (w *Partial) Dims() (out, in int) { return w.Out, w.In }
 // Bytes returns the stored size.
 func (w *Partial) Bytes() int64 { return bytesOf(w.Parts()) }
 
-// Parts returns mask and low U8 [⌈Out·In/8⌉], high U8 [⌈7·salient/8⌉],
+// Parts returns low U8 [⌈Out·In/8⌉], high U8 [⌈7·salient/8⌉], mask as low,
 // scale F16 [Out], zero U8 [Out] and rest F16 [Out, 2].
 func (w *Partial) Parts() []Part {
 	plane := []int{PlaneBytes(w.Out * w.In)}
 	return []Part{
-		{"mask", ClassMasks, "U8", plane, w.Mask},
 		{"low", ClassCodes, "U8", plane, w.Low},
 		{"high", ClassCodes, "U8", []int{len(w.High)}, w.High},
+		{"mask", ClassMasks, "U8", plane, w.Mask},
 		{"scale", ClassScales, "F16", []int{w.Out}, bytes16(w.Scale)},
 		{"zero", ClassScales, "U8", []int{w.Out}, w.Zero},
 		{"rest", ClassScales, "F16", []int{w.Out, 2}, bytes16(w.Rest)},

@@ -1,7 +1,9 @@
 package packed
 
 import (
+	"fmt"
 	"math/bits"
+	"slices"
 	"sync"
 )
 
@@ -43,9 +45,43 @@ type maskLayout struct {
 
 func layoutOf(in, keep int) maskLayout {
 	l := maskLayout{whole: in / PatternWidth, rest: in % PatternWidth}
-	l.restKeep = (keep*l.rest + PatternWidth - 1) / PatternWidth
+	l.restKeep = KeptOf(l.rest, keep)
 	l.bits, l.restBits = PatternBits(PatternWidth, keep), PatternBits(l.rest, l.restKeep)
 	l.kept = l.whole*keep + l.restKeep
 	l.rowBits = l.whole*l.bits + l.restBits
 	return l
 }
+
+// PackMask returns the mask of an out×in matrix of which the weights with
+// kept true are stored: keep of every 8 adjacent columns of a row, of a short
+// rest ⌈keep·rest/8⌉. It panics if a row has another number.
+func PackMask(kept []bool, out, in, keep int) []byte {
+	l := layoutOf(in, keep)
+	mask := make([]byte, PlaneBytes(out*l.rowBits))
+	for r := range out {
+		at := r * l.rowBits
+		for c := 0; c < in; c += PatternWidth {
+			n, k, width := PatternWidth, keep, l.bits
+			if in-c < PatternWidth {
+				n, k, width = l.rest, l.restKeep, l.restBits
+			}
+			var pattern uint8
+			for j := range n {
+				if kept[r*in+c+j] {
+					pattern |= 1 << j
+				}
+			}
+			place, ok := slices.BinarySearch(Patterns(n, k), pattern)
+			if !ok {
+				panic(fmt.Sprintf("packed: row %d keeps %08b of columns %d and up, want %d of %d", r, pattern, c, k, n))
+			}
+			SetBits(mask, at, width, uint32(place))
+			at += width
+		}
+	}
+	return mask
+}
+
+// KeptOf returns how many of n ≤ 8 adjacent columns a mask with keep of 8
+// keeps: ⌈keep·n/8⌉.
+func KeptOf(n, keep int) int { return (keep*n + PatternWidth - 1) / PatternWidth }

@@ -58,3 +58,24 @@ func fill(rng *rand.Rand, b []byte, keep, set uint64) {
 		copy(b, last[:])
 	}
 }
+
+// RandomBinary fills the planes, patterns and scalars of a Binary matrix of
+// which the sizes are given.
+func RandomBinary(rng *rand.Rand, shape Binary) *Binary {
+	w := &shape
+	plane := func() []byte { return RandomCodes(rng, 1, w.Out*w.Kept(), 1) }
+	w.Minus, w.Low, w.Salient = plane(), plane(), RandomCodes(rng, 1, w.In, 1)
+	if w.Regions > 2 {
+		w.High = plane()
+	}
+	if row := w.MaskBits(); w.Keep < PatternWidth {
+		w.Mask = make([]byte, PlaneBytes(w.Out*row))
+		l := layoutOf(w.In, w.Keep)
+		most := uint32(len(Patterns(PatternWidth, w.Keep)))
+		for i := range w.Out * l.whole {
+			SetBits(w.Mask, i/l.whole*row+i%l.whole*l.bits, l.bits, rng.Uint32N(most))
+		}
+	}
+	w.Scalars = RandomF16(rng, w.Out*w.Blocks()*w.RowScalars())
+	return w
+}

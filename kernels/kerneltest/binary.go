@@ -39,35 +39,12 @@ func binaryVariants(kind packed.Kind, in int) []Variant {
 	return list
 }
 
-// binaryOf fills the options v with random planes, patterns and scalars.
+// binaryOf draws a matrix with the options v.
 func binaryOf(rnd *rand.Rand, out, in int, v packed.Binary) packed.Weight {
-	w := &v
-	w.Out, w.In = out, in
-	plane := func() []byte { return randomCodes(rnd, 1, out*w.Kept(), 1) }
-	w.Minus, w.Low, w.Salient = plane(), plane(), randomCodes(rnd, 1, in, 1)
-	if w.Regions == 3 {
-		w.High = plane()
-	}
-	if w.Keep < packed.PatternWidth {
-		w.Mask = randomMask(rnd, w)
-	}
-	w.Scalars = halves(rnd, out*w.Blocks()*w.RowScalars(), 1)
+	v.Out, v.In = out, in
+	w := packed.RandomBinary(rnd, v)
+	w.Scalars = halves(rnd, len(w.Scalars), 1)
 	return w
-}
-
-// randomMask draws the places of patterns; the last of a row, of fewer
-// columns, is always the first there is.
-func randomMask(rnd *rand.Rand, w *packed.Binary) []byte {
-	row := w.MaskBits()
-	mask := make([]byte, packed.PlaneBytes(w.Out*row))
-	n := packed.PatternBits(packed.PatternWidth, w.Keep)
-	for r := range w.Out {
-		for g := range w.In / packed.PatternWidth {
-			place := rnd.IntN(len(packed.Patterns(packed.PatternWidth, w.Keep)))
-			packed.SetBits(mask, r*row+g*n, n, uint32(place))
-		}
-	}
-	return mask
 }
 
 // partialOf draws a matrix of which about one weight of so many is salient.

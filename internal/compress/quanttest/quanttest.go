@@ -20,7 +20,8 @@ import (
 )
 
 // copied holds the files that make.go wrote: those of reference/quant with
-// the cases that it names, and H instead of X among the inputs.
+// the cases that it names, and H instead of X among the inputs; and
+// binary.json, which binary.py made of those inputs.
 //
 //go:embed testdata
 var copied embed.FS
