@@ -249,9 +249,9 @@ func referenceMatrix(ref map[string]tensor, damp float64) ([]float32, int) {
 	return a, n
 }
 
-// TestTrailingInverse checks row 11 of methods.md 6: U_jj² is the first
+// TestCheck11TrailingInverse checks row 11 of methods.md 6: U_jj² is the first
 // diagonal entry of the inverse of the trailing part of H.
-func TestTrailingInverse(t *testing.T) {
+func TestCheck11TrailingInverse(t *testing.T) {
 	const n = 150
 	h := spd(n)
 	u := slices.Clone(h)

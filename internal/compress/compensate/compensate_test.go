@@ -130,10 +130,10 @@ func TestReferenceFactor(t *testing.T) {
 	})
 }
 
-// TestTrailingInverse checks methods.md 6.11, U_jj² = [(H_{j..,j..})⁻¹]_jj in
+// TestCheck11TrailingInverse checks methods.md 6.11, U_jj² = [(H_{j..,j..})⁻¹]_jj in
 // the order of processing, and that U inverts: UᵀU·H = I. The bounds are
 // condition × 2^-24 for the inverse (about 1e3 here) with a factor of 16.
-func TestTrailingInverse(t *testing.T) {
+func TestCheck11TrailingInverse(t *testing.T) {
 	const d = 70
 	h := moments(d, 300, 1)
 	for _, act := range []bool{false, true} {

@@ -1,6 +1,7 @@
 package sketchtune
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -131,4 +132,32 @@ func benchCompress(b *testing.B, w, h []float32, out, in int, given bool, start 
 		b.ReportMetric(float64(p.cpu[name])/float64(b.N)/weights, name+"-cpu-ns/weight")
 	}
 	b.ReportMetric(weights*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
+}
+
+// BenchmarkRefit fits the tables of a matrix again, by bits and groups per row.
+func BenchmarkRefit(b *testing.B) {
+	const out, in = 1024, 2048
+	w, h := benchProblem(out, in)
+	o := DefaultOptions()
+	f, err := compensate.NewFactor(gemm.Config{}, slices.Clone(h), in, o.FactorOptions())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, size := range [][2]int{{4, 1}, {2, 4}, {4, 8}} {
+		o.Bits, o.GPR = size[0], size[1]
+		p, _, err := Compress(gemm.Config{}, w, out, in, f, nil, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%dbits-gpr%d", o.Bits, o.GPR), func(b *testing.B) {
+			var ph phases
+			for b.Loop() {
+				ph.time("refit", func() { err = refit(gemm.Config{}, p, w, h) })
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(ph.cpu["refit"])/float64(b.N)/(out*in), "cpu-ns/weight")
+		})
+	}
 }
