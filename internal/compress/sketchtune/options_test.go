@@ -50,8 +50,7 @@ func TestWeights(t *testing.T) {
 // inertia is that of the optimum to 1 %.
 func TestWide(t *testing.T) {
 	const out, in = 5, 2048
-	w, _ := problem(out, 1)
-	w = make([]float32, out*in)
+	w := make([]float32, out*in)
 	rnd := newRand()
 	for i := range w {
 		w[i] = float32(rnd.NormFloat64() / rnd.ExpFloat64())
