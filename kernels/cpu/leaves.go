@@ -18,6 +18,8 @@ type leaves struct {
 	// grid and codebook hold kernels by width of a code, widest vectors first.
 	grid     [9][]gridKernel
 	codebook [9][]codebookKernel
+	// levels holds kernels by width of a code.
+	levels [9]levelsRow
 	// compete is competeMagnitude for a multiple of 4 weights.
 	compete func(best *uint32, n int, cells *uint16, size, address, seed uint64, left uint32)
 	// cellValues sets values of reading A for a multiple of 8 weights.

@@ -18,7 +18,7 @@ type matrix interface {
 
 // Upload makes w ready. The bytes of w stay where they are and are used in
 // place; what is added is an index of the columns for Cells and of the rows for
-// Partial. A weight that fails its Check is an error.
+// Partial; and a Grid with an index may be copied, see newGrid. A weight that fails its Check is an error.
 func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 	if err := w.Check(); err != nil {
 		return nil, fmt.Errorf("cpu: upload: %w", err)
@@ -27,7 +27,7 @@ func (d *Device) Upload(w packed.Weight) (kernels.Matrix, error) {
 	case *packed.Dense:
 		return &dense{w}, nil
 	case *packed.Grid:
-		return &grid{w}, nil
+		return newGrid(d, w), nil
 	case *packed.Codebook:
 		return &codebook{w}, nil
 	case *packed.LowRank:

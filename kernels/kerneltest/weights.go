@@ -40,6 +40,7 @@ func Variants(kind packed.Kind, in int) []Variant {
 					})
 				}
 			}
+			// Groups of any size, and of the size that they have in order.
 			add(fmt.Sprintf("bits=%d/group=32/indexed", bits), func(rnd *rand.Rand, out, in int) packed.Weight {
 				w := gridOf(rnd, out, in, bits, 32, false).(*packed.Grid)
 				for range in {
@@ -47,6 +48,16 @@ func Variants(kind packed.Kind, in int) []Variant {
 				}
 				return w
 			})
+			for _, group := range []int{32, 64, 128} {
+				add(fmt.Sprintf("bits=%d/group=%d/permuted", bits, group), func(rnd *rand.Rand, out, in int) packed.Weight {
+					w := gridOf(rnd, out, in, bits, group, group == 64).(*packed.Grid)
+					w.Index = make([]uint32, in)
+					for k, c := range rnd.Perm(in) {
+						w.Index[c] = uint32(k / group)
+					}
+					return w
+				})
+			}
 		}
 	case packed.KindCodebook:
 		for _, bits := range widths {

@@ -6,6 +6,7 @@ package main
 //go:generate go run . -family grid -out ../grid_amd64.s -stubs ../grid_amd64.go -pkg cpu
 //go:generate go run . -family codebook -out ../codebook_amd64.s -stubs ../codebook_amd64.go -pkg cpu
 //go:generate go run . -family cells -out ../cells_amd64.s -stubs ../cells_amd64.go -pkg cpu
+//go:generate go run . -family levels -out ../levels_amd64.s -stubs ../levels_amd64.go -pkg cpu
 //go:generate go run . -family probe -out ../probe_amd64.s -stubs ../probe_amd64.go -pkg cpu
 //go:generate go run . -family exp -out ../exp_amd64.s -stubs ../exp_amd64.go -pkg cpu
 
@@ -19,13 +20,18 @@ import (
 )
 
 func main() {
-	family := flag.String("family", "", "kernels to write: dense, grid, codebook, exp, probe or cells")
+	family := flag.String("family", "", "kernels to write: dense, grid, codebook, exp, probe, cells or levels")
 	flag.Parse()
 	ConstraintExpr("!noasm")
 	if *family == "cells" {
 		competeCells()
 		cellValues()
 		largestCells()
+		Generate()
+		return
+	}
+	if *family == "levels" {
+		levelsKernels()
 		Generate()
 		return
 	}
@@ -42,7 +48,7 @@ func main() {
 		case "probe":
 			probes(v)
 		default:
-			log.Fatalf("family %q, want dense, grid, codebook, exp, probe or cells", *family)
+			log.Fatalf("family %q, want dense, grid, codebook, exp, probe, cells or levels", *family)
 		}
 	}
 	Generate()
