@@ -167,10 +167,10 @@ func TestSeeds(t *testing.T) {
 		other.Seed = 1
 		a, b := open(t, e, c), open(t, e, &other)
 		same := slices.Equal(partData(t, a, q0), partData(t, b, q0))
-		// The decomposition is random only where the rank is small beside the
-		// matrix; here it is exact, so the seed changes nothing yet.
-		if want := c.Method.Name != "ultrasketch"; same != want {
-			t.Errorf("%s: equal weights under another seed: %v, want %v", c.Label, same, want)
+		// Of methods with chance some may give the same: a decomposition is
+		// random only where the rank is small beside the matrix.
+		if !c.Method.Chance && !same || c.Method.Hashed && same {
+			t.Errorf("%s: equal weights under another seed: %v", c.Label, same)
 		}
 		if a.Artefact.Hash() == b.Artefact.Hash() {
 			t.Errorf("%s: two seeds, one hash", c.Label)
