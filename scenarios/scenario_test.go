@@ -51,6 +51,45 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestNested: a mapping is decoded as strictly as the file, and one that is not
+// there leaves nil.
+func TestNested(t *testing.T) {
+	type options struct {
+		Delta *struct {
+			Eta   []float64 `yaml:"eta"`
+			Draws int       `yaml:"draws"`
+		} `yaml:"delta"`
+	}
+	decode := func(suite string) (o options, f Faults) {
+		s, err := Parse([]byte(strings.Replace(good, "  - approx", "  - "+suite, 1)), "x.yaml", ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		Decode(s.Suites[0].Params, s.Suites[0].Path, &o, &f)
+		return o, f
+	}
+	if o, f := decode("{name: approx, delta: {eta: [0.5, 1], draws: 4k}}"); f.Err() != nil || o.Delta == nil || len(o.Delta.Eta) != 2 || o.Delta.Draws != 4000 {
+		t.Errorf("%+v, %v", o.Delta, f.Err())
+	}
+	if o, f := decode("approx"); f.Err() != nil || o.Delta != nil {
+		t.Errorf("%+v, %v", o.Delta, f.Err())
+	}
+	for suite, want := range map[string]string{
+		"{name: approx, delta: {eat: 1, draws: x}}": `unknown field "eat" in suites[0].delta; did you mean "eta"?; suites[0].delta.draws: x, want a whole number such as 128, 4k or 2Mi`,
+		"{name: approx, delta: demo}":               "suites[0].delta: got a scalar, want a mapping",
+		"{name: approx, delta: [demo]}":             "suites[0].delta: got a list, want a mapping",
+	} {
+		_, f := decode(suite)
+		var all []string
+		for _, fault := range f.List {
+			all = append(all, fault.Message)
+		}
+		if got := strings.Join(all, "; "); got != want {
+			t.Errorf("%s: got %s, want %s", suite, got, want)
+		}
+	}
+}
+
 // TestFaults holds the message of every fault that Parse finds by itself.
 func TestFaults(t *testing.T) {
 	deep := "a: &a [x]\n"

@@ -92,7 +92,8 @@ x.yaml:10:42: suites[4].new: 1, want at least 2 (the first token is the prompt's
 func TestField(t *testing.T) {
 	item := scenarios.Node{Pos: scenarios.Pos{Line: 4, Col: 9}, Kind: scenarios.Scalar, Text: "600"}
 	list := scenarios.Node{Pos: scenarios.Pos{Line: 4, Col: 5}, Kind: scenarios.List, Items: []scenarios.Node{{}, item}}
-	n := scenarios.Node{Kind: scenarios.Map, Fields: []scenarios.Field{{Key: "prompt", Value: list}}}
+	inner := scenarios.Node{Pos: scenarios.Pos{Line: 5, Col: 7}, Kind: scenarios.Map, Fields: []scenarios.Field{{Key: "eta", Value: list}}}
+	n := scenarios.Node{Kind: scenarios.Map, Fields: []scenarios.Field{{Key: "prompt", Value: list}, {Key: "delta", Value: inner}}}
 	other := scenarios.Pos{Line: 1, Col: 1}
 	for _, c := range []struct {
 		fault, message string
@@ -102,6 +103,9 @@ func TestField(t *testing.T) {
 		{"prompt[1]: 600", "suites[0].prompt[1]: 600", item.Pos},
 		{"prompt[7]: 600", "suites[0].prompt[7]: 600", list.Pos},
 		{"new: 0", "suites[0].new: 0", other},
+		{"delta.eta[1]: 5", "suites[0].delta.eta[1]: 5", item.Pos},
+		{"delta: both", "suites[0].delta: both", inner.Pos},
+		{"delta.size: 0", "suites[0].delta.size: 0", other},
 		{"compresses nothing", "suites[0]: compresses nothing", other},
 		{"corpus x: nothing", "suites[0]: corpus x: nothing", other},
 	} {

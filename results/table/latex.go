@@ -133,15 +133,19 @@ var (
 	latexMath = map[rune]string{
 		'<': "<", '>': ">", '|': "|", '‖': `\|`, 'Ŵ': `\hat{W}`, '−': "-", '×': `\times `, '·': `\cdot `, '±': `\pm `, '‰': `{}^{0}\!/\!_{00}`,
 		'≤': `\le `, '≥': `\ge `, '≠': `\ne `, '≈': `\approx `, '∞': `\infty `, '→': `\to `, '√': `\surd `, 'Σ': `\Sigma `, 'Δ': `\Delta `,
-		'µ': `\mu `, 'μ': `\mu `, 'σ': `\sigma `, 'α': `\alpha `, 'η': `\eta `, '′': `{}'`, 'λ': `\lambda `, '°': `{}^{\circ}`, '½': `\frac{1}{2}`,
+		'µ': `\mu `, 'μ': `\mu `, 'σ': `\sigma `, deltaHat: `\hat{\Delta}`, 'α': `\alpha `, 'η': `\eta `, '′': `{}'`, 'λ': `\lambda `, '°': `{}^{\circ}`, '½': `\frac{1}{2}`,
 		'⁰': "{}^{0}", '¹': "{}^{1}", '²': "{}^{2}", '³': "{}^{3}", '⁴': "{}^{4}", '⁵': "{}^{5}", '⁶': "{}^{6}", '⁷': "{}^{7}", '⁸': "{}^{8}", '⁹': "{}^{9}",
 		'ⁿ': "{}^{n}", 'ᵀ': "{}^{T}", '₂': "{}_{2}",
 	}
 )
 
+// deltaHat stands for Δ with a combining circumflex, which is two runes.
+const deltaHat = '\ue000'
+
 // escapeLaTeX returns s as LaTeX text in ASCII. A rune that is in neither list stands as its
 // number.
 func escapeLaTeX(s string) string {
+	s = strings.ReplaceAll(s, "Δ̂", string(deltaHat))
 	var b strings.Builder
 	math := false
 	var last rune
