@@ -30,7 +30,8 @@ const (
 	// centres, seeded k-means++ for more. A cluster that becomes empty moves
 	// to the value that is farthest from its centre.
 	Published Start = "published"
-	// Exact is the optimum over all partitions.
+	// Exact is the optimum over all partitions, to the precision of sums in
+	// float64: it may be lost where weights differ by a factor of 10³⁰ or more.
 	Exact Start = "exact"
 	// PlusPlus is seeded k-means++ for any number of centres, as SqueezeLLM's
 	// code has it, with empty clusters as in Published.

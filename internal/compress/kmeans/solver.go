@@ -30,6 +30,7 @@ type Solver struct {
 	dp        program
 	penalty   penalty
 	near      []float64 // squared distance to the nearest centre: k-means++, relocation
+	chance    []float64 // k-means++: running sums of v·near
 	taken     []int     // values that relocation has made centres
 }
 

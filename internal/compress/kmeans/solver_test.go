@@ -174,3 +174,38 @@ func TestConcentrated(t *testing.T) {
 		}
 	}
 }
+
+// TestGain: what a centre takes off the inertia is the difference of two sums
+// over all values; and every drawn value is one that no centre is at.
+func TestGain(t *testing.T) {
+	x, v := synthetic(law{500, 0.5, 1}, 8)
+	s := NewSolver(len(x), Options{K: 4, Start: PlusPlus})
+	s.load(x, v)
+	s.near = make([]float64, len(s.x))
+	centres := []int{20, 250, 251, 480}
+	var before float64
+	for i, x := range s.x {
+		s.near[i] = math.Inf(1)
+		for _, c := range centres {
+			s.near[i] = min(s.near[i], (x-s.x[c])*(x-s.x[c]))
+		}
+		before += s.v[i] * s.near[i]
+	}
+	for i := range s.x {
+		after := 0.0
+		for j, x := range s.x {
+			after += s.v[j] * min(s.near[j], (x-s.x[i])*(x-s.x[i]))
+		}
+		if got := s.gain(i); math.Abs(got-(before-after)) > 1e-12*before {
+			t.Fatalf("centre at %d: %v off the inertia, want %v", i, got, before-after)
+		}
+	}
+	s.chance = make([]float64, len(s.x))
+	s.chances()
+	rnd := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		if i := s.draw(rnd); slices.Contains(centres, i) {
+			t.Fatalf("drew the centre at %d", i)
+		}
+	}
+}

@@ -55,55 +55,75 @@ func (s *Solver) linspace(c []float64) {
 // than K distinct values.
 func (s *Solver) plusplus(c []float64, rnd *rand.Rand) {
 	s.near = slices.Grow(s.near[:0], len(s.x))[:len(s.x)]
+	s.chance = slices.Grow(s.chance[:0], len(s.x))[:len(s.x)]
 	trials := 2 + int(math.Log(float64(len(c))))
 	for i := range s.near {
 		s.near[i] = 1 // the first draw is by weight alone
 	}
-	first := s.x[s.draw(rnd)]
-	c[0] = first
+	s.chances()
+	first := s.draw(rnd)
+	c[0] = s.x[first]
 	for i, x := range s.x {
-		s.near[i] = (x - first) * (x - first)
+		s.near[i] = (x - c[0]) * (x - c[0])
 	}
 	for n := 1; n < len(c); n++ {
-		best, potential := 0.0, math.Inf(1)
+		s.chances()
+		best, most := 0, -1.
 		for range trials {
-			x := s.x[s.draw(rnd)]
-			if p := s.potential(x); p < potential {
-				best, potential = x, p
+			i := s.draw(rnd)
+			if g := s.gain(i); g > most {
+				best, most = i, g
 			}
 		}
-		c[n] = best
-		for i, x := range s.x {
-			s.near[i] = min(s.near[i], (x-best)*(x-best))
+		c[n] = s.x[best]
+		lo, hi := s.reach(best)
+		for i := lo; i < hi; i++ {
+			s.near[i] = (s.x[i] - c[n]) * (s.x[i] - c[n])
 		}
 	}
 	slices.Sort(c)
 }
 
-// draw returns an index with probability proportional to v·near.
-func (s *Solver) draw(rnd *rand.Rand) int {
-	var total float64
-	last := 0
+// chances sets chance to the running sums of v·near.
+func (s *Solver) chances() {
+	var sum float64
 	for i, v := range s.v {
-		if p := v * s.near[i]; p > 0 {
-			total += p
-			last = i
-		}
+		sum += v * s.near[i]
+		s.chance[i] = sum
 	}
-	u := rnd.Float64() * total
-	for i, v := range s.v {
-		if u -= v * s.near[i]; u < 0 {
-			return i
-		}
-	}
-	return last
 }
 
-// potential returns the inertia with one more centre.
-func (s *Solver) potential(c float64) float64 {
+// draw returns an index with probability proportional to v·near.
+func (s *Solver) draw(rnd *rand.Rand) int {
+	u := rnd.Float64() * s.chance[len(s.chance)-1]
+	lo, hi := 0, len(s.chance)-1
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); s.chance[mid] > u {
+			hi = mid
+		} else {
+			lo = mid + 1
+		}
+	}
+	return lo
+}
+
+// reach returns the range of values that are nearer to value i than to any
+// centre, value i among them.
+func (s *Solver) reach(i int) (lo, hi int) {
+	nearer := func(j int) bool { return (s.x[j]-s.x[i])*(s.x[j]-s.x[i]) < s.near[j] }
+	for lo = i; lo > 0 && nearer(lo-1); lo-- {
+	}
+	for hi = i + 1; hi < len(s.x) && nearer(hi); hi++ {
+	}
+	return lo, hi
+}
+
+// gain returns what a centre at value i takes off the inertia.
+func (s *Solver) gain(i int) float64 {
+	lo, hi := s.reach(i)
 	var sum float64
-	for i, x := range s.x {
-		sum += s.v[i] * min(s.near[i], (x-c)*(x-c))
+	for j := lo; j < hi; j++ {
+		sum += s.v[j] * (s.near[j] - (s.x[j]-s.x[i])*(s.x[j]-s.x[i]))
 	}
 	return sum
 }
