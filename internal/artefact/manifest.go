@@ -77,13 +77,25 @@ type Entry struct {
 }
 
 // A Part is one array in the safetensors files. Its name there is the
-// entry's, with a dot and the part's name if that is not empty.
+// entry's, with a dot and the part's name if that is not empty; or, for one that
+// entries share, the pool's with a dot and the part's.
 type Part struct {
 	Name  string       `json:"name"`
 	Class packed.Class `json:"class"`
 	DType string       `json:"dtype"`
 	Shape []int        `json:"shape"`
-	Bytes int64        `json:"bytes"`
+	Bytes int64        `json:"bytes"` // of a shared part the entry's share
+	// Pool, if not empty, names what the entries have together that share the
+	// part. Their shares sum to the array's bytes.
+	Pool string `json:"pool,omitempty"`
+}
+
+// tensor returns the part's name in the safetensors files.
+func (e *Entry) tensor(p Part) string {
+	if p.Pool != "" {
+		return tensorName(p.Pool, p.Name)
+	}
+	return tensorName(e.Name, p.Name)
 }
 
 // Count returns the number of weights that the entry stands for.

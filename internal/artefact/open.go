@@ -3,6 +3,7 @@ package artefact
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -129,6 +130,7 @@ func OpenDense(head ManifestHead, c *safetensors.Checkpoint) (*Artefact, error) 
 func (a *Artefact) index() error {
 	a.entries = make(map[string]*Entry, len(a.manifest.Tensors))
 	used := map[string]bool{}
+	pooled := map[string]int64{} // bytes billed
 	var faults faults
 	for i := range a.manifest.Tensors {
 		e := &a.manifest.Tensors[i]
@@ -138,10 +140,18 @@ func (a *Artefact) index() error {
 		}
 		a.entries[e.Name] = e
 		for _, p := range e.Parts {
-			used[tensorName(e.Name, p.Name)] = true
+			used[e.tensor(p)] = true
+			if p.Pool != "" {
+				pooled[e.tensor(p)] += p.Bytes
+			}
 		}
 		if err := a.checkEntry(e); err != nil {
 			faults.add("tensor %q: %w", e.Name, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(pooled)) {
+		if t, ok := a.tensors.Tensor(name); ok && int64(len(t.Data)) != pooled[name] {
+			faults.add("tensor %q: shares of %d bytes, want the %d of its file", name, pooled[name], len(t.Data))
 		}
 	}
 	for _, name := range a.tensors.Names() {
@@ -169,11 +179,14 @@ func (a *Artefact) checkEntry(e *Entry) error {
 	}
 	var sum int64
 	for _, p := range e.Parts {
-		t, ok := a.tensors.Tensor(tensorName(e.Name, p.Name))
+		t, ok := a.tensors.Tensor(e.tensor(p))
 		if !ok {
 			return fmt.Errorf("part %q is in no file", p.Name)
 		}
-		if t.DType != p.DType || !slices.Equal(t.Shape, p.Shape) || int64(len(t.Data)) != p.Bytes {
+		if p.Pool != "" && (p.Bytes < 0 || p.Bytes > int64(len(t.Data))) {
+			return fmt.Errorf("part %q: a share of %d bytes of %d", p.Name, p.Bytes, len(t.Data))
+		}
+		if t.DType != p.DType || !slices.Equal(t.Shape, p.Shape) || p.Pool == "" && int64(len(t.Data)) != p.Bytes {
 			return fmt.Errorf("part %q is %s %v of %d bytes in its file, want %s %v of %d bytes",
 				p.Name, t.DType, t.Shape, len(t.Data), p.DType, p.Shape, p.Bytes)
 		}
@@ -215,7 +228,7 @@ func (a *Artefact) Weight(name string) (packed.Weight, error) {
 	}
 	parts := make(map[string]packed.Part, len(e.Parts))
 	for _, p := range e.Parts {
-		t, _ := a.tensors.Tensor(tensorName(name, p.Name))
+		t, _ := a.tensors.Tensor(e.tensor(p))
 		parts[p.Name] = packed.Part{Name: p.Name, Class: p.Class, DType: t.DType, Shape: t.Shape, Data: t.Data}
 	}
 	w, err := packed.FromParts(e.Kind, *e.Meta, parts)

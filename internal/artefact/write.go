@@ -1,6 +1,7 @@
 package artefact
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/packed"
@@ -27,7 +29,8 @@ type Writer struct {
 
 	dir      string
 	manifest Manifest
-	seen     map[string]bool // names in the safetensors files
+	seen     map[string]bool        // names in the safetensors files
+	pooled   map[string]packed.Part // those that entries share, by that name
 	pending  []safetensors.Tensor
 	size     int64    // of pending
 	shards   []string // temporary names
@@ -52,6 +55,7 @@ func Create(dir string, head ManifestHead) (*Writer, error) {
 		dir:        dir,
 		manifest:   Manifest{Format: Format, ManifestHead: head, Tensors: []Entry{}, Files: []File{}},
 		seen:       map[string]bool{},
+		pooled:     map[string]packed.Part{},
 	}, nil
 }
 
@@ -77,6 +81,42 @@ func (w *Writer) AddDeclared(name string, weight *packed.Dense, nominalBits floa
 	}
 	meta := packed.MetaOf(weight)
 	return w.add(Entry{Name: name, Kind: weight.Kind(), Meta: &meta, NominalBits: nominalBits, Declared: bytes}, weight.Parts())
+}
+
+// AddPooled is Add for a weight that shares parts with others: those are stored
+// under the name of the pool with the first weight of the pool, and must be the
+// same for all.
+func (w *Writer) AddPooled(pool, name string, weight packed.Sharer, nominalBits float64) error {
+	if err := weight.Check(); err != nil {
+		return fmt.Errorf("tensor %q: %w", name, err)
+	}
+	if pool == "" {
+		return fmt.Errorf("tensor %q: a pool without a name", name)
+	}
+	meta := packed.MetaOf(weight)
+	e := Entry{Name: name, Kind: weight.Kind(), Meta: &meta, NominalBits: nominalBits}
+	var own []packed.Part // to be stored with this entry
+	for _, p := range weight.Parts() {
+		part := Part{Name: p.Name, Class: p.Class, DType: p.DType, Shape: append([]int{}, p.Shape...), Bytes: int64(len(p.Data))}
+		share, shared := weight.Share(p.Name)
+		if shared {
+			part.Bytes, part.Pool = share, pool
+		}
+		e.Bytes += part.Bytes
+		e.Parts = append(e.Parts, part)
+		p.Name = e.tensor(part)
+		if before, ok := w.pooled[p.Name]; shared && ok {
+			if before.DType != p.DType || !slices.Equal(before.Shape, p.Shape) || !bytes.Equal(before.Data, p.Data) {
+				return fmt.Errorf("tensor %q: its %s is not that of pool %q", name, part.Name, pool)
+			}
+			continue
+		}
+		if shared {
+			w.pooled[p.Name] = p
+		}
+		own = append(own, p)
+	}
+	return w.store(e, own)
 }
 
 // AddTensor stores a tensor of the source model as it is. Its data must not
@@ -113,32 +153,44 @@ func (e *Entry) addParts(parts []packed.Part) {
 	for _, p := range parts {
 		n := int64(len(p.Data))
 		e.Bytes += n
-		e.Parts = append(e.Parts, Part{p.Name, p.Class, p.DType, append([]int{}, p.Shape...), n})
+		e.Parts = append(e.Parts, Part{Name: p.Name, Class: p.Class, DType: p.DType, Shape: append([]int{}, p.Shape...), Bytes: n})
 	}
 }
 
-// add stores the parts of an entry, in the next file if they do not fit.
+// add stores the parts of an entry.
 func (w *Writer) add(e Entry, parts []packed.Part) error {
+	e.addParts(parts)
+	own := make([]packed.Part, len(parts))
+	for i, p := range parts {
+		own[i] = p
+		own[i].Name = tensorName(e.Name, p.Name)
+	}
+	return w.store(e, own)
+}
+
+// store notes an entry and writes parts, under their own names, in the next file
+// if they do not fit.
+func (w *Writer) store(e Entry, parts []packed.Part) error {
 	if !(e.NominalBits >= 0) || math.IsInf(e.NominalBits, 0) {
 		return fmt.Errorf("tensor %q: nominal bits %v, want a finite number of at least 0", e.Name, e.NominalBits)
 	}
+	var size int64
 	for _, p := range parts {
-		name := tensorName(e.Name, p.Name)
-		if w.seen[name] {
-			return fmt.Errorf("tensor %q: the name is taken", name)
+		if w.seen[p.Name] {
+			return fmt.Errorf("tensor %q: the name is taken", p.Name)
 		}
-		w.seen[name] = true
+		w.seen[p.Name] = true
+		size += int64(len(p.Data))
 	}
-	e.addParts(parts)
-	if w.size+e.Bytes > w.ShardBytes {
+	if w.size+size > w.ShardBytes {
 		if err := w.flush(); err != nil {
 			return err
 		}
 	}
 	for _, p := range parts {
-		w.pending = append(w.pending, safetensors.Tensor{Name: tensorName(e.Name, p.Name), DType: p.DType, Shape: p.Shape, Data: p.Data})
+		w.pending = append(w.pending, safetensors.Tensor{Name: p.Name, DType: p.DType, Shape: p.Shape, Data: p.Data})
 	}
-	w.size += e.Bytes
+	w.size += size
 	w.manifest.Tensors = append(w.manifest.Tensors, e)
 	return nil
 }

@@ -3,6 +3,8 @@ package packed
 import (
 	"encoding/binary"
 	"math"
+	"math/bits"
+	"slices"
 )
 
 // MaxClasses is the most classes of input channels that a Cells matrix may
@@ -76,7 +78,8 @@ type Cells struct {
 }
 
 // SharedCells is what a matrix knows of a sketch that it shares with others:
-// their Seeds, Sizes, Cells, Codes and Scales are the same and are stored once.
+// their Seeds, Sizes, Cells, Codes, Scales and Addresses are the same and are
+// stored once.
 type SharedCells struct {
 	Base      []uint64 // per class: addresses of the matrices before this one
 	Addresses []uint64 // per class: addresses of all
@@ -158,11 +161,46 @@ func (w *Cells) Kind() Kind { return KindCells }
 func (w *Cells) Dims() (out, in int) { return w.Out, w.In }
 
 // Bytes returns the stored size, of shared parts this matrix's share.
-func (w *Cells) Bytes() int64 { return bytesOf(w.Parts()) }
+func (w *Cells) Bytes() int64 {
+	var n int64
+	for _, p := range w.Parts() {
+		if share, ok := w.Share(p.Name); ok {
+			n += share
+		} else {
+			n += int64(len(p.Data))
+		}
+	}
+	return n
+}
+
+// sharedParts are the names of the parts that matrices of a sketch share.
+var sharedParts = []string{"cells", "seeds", "sizes", "scales", "addresses"}
+
+// Share returns how many bytes of a part this matrix is billed, if it shares
+// the part with others. The shares of those that divide [0,Total) among them
+// sum to the bytes of the part.
+func (w *Cells) Share(part string) (bytes int64, shared bool) {
+	if w.Shared == nil || !slices.Contains(sharedParts, part) {
+		return 0, false
+	}
+	var n int64
+	for _, p := range w.Parts() {
+		if p.Name == part {
+			n = int64(len(p.Data))
+		}
+	}
+	upTo := func(x int64) int64 { // ⌊n·x/Total⌋
+		hi, lo := bits.Mul64(uint64(n), uint64(x))
+		q, _ := bits.Div64(hi, lo, uint64(w.Shared.Total))
+		return int64(q)
+	}
+	return upTo(w.Shared.To) - upTo(w.Shared.From), true
+}
 
 // Parts returns cells F16 [Rows, S_row] or U8 [Rows, ⌈S_row·Bits/8⌉] with
 // scales F16 [Rows, classes], seeds U64 [Rows], class U8 [⌈3·len(Class)/8⌉],
-// sizes U32 [classes], and signs U8 [Out, ⌈In/8⌉] in reading B.
+// sizes U32 [classes], signs U8 [Out, ⌈In/8⌉] in reading B, and of a shared
+// sketch base and addresses, U64 [classes].
 func (w *Cells) Parts() []Part {
 	row := 0
 	sizes := make([]byte, 0, 4*len(w.Sizes))
@@ -187,6 +225,11 @@ func (w *Cells) Parts() []Part {
 	}
 	if w.Reading == ReadingPlane {
 		parts = append(parts, Part{"signs", ClassCodes, "U8", []int{w.Out, RowBytes(w.In, 1)}, w.Signs})
+	}
+	if s := w.Shared; s != nil {
+		parts = append(parts,
+			Part{"base", ClassIndices, "U64", []int{len(s.Base)}, bytes64(s.Base)},
+			Part{"addresses", ClassIndices, "U64", []int{len(s.Addresses)}, bytes64(s.Addresses)})
 	}
 	return parts
 }
@@ -217,16 +260,20 @@ func (w *Cells) CodeValue(k, g, code int) float32 {
 
 // CellsMeta is what Meta says of a Cells matrix besides rows and reading.
 type CellsMeta struct {
-	Bits   int    `json:"bits"`
-	Hash   string `json:"hash"`
-	Tile   int    `json:"tile,omitempty"`
-	Window int    `json:"window,omitempty"`
+	Bits   int       `json:"bits"`
+	Hash   string    `json:"hash"`
+	Tile   int       `json:"tile,omitempty"`
+	Window int       `json:"window,omitempty"`
+	Share  *[3]int64 `json:"share,omitempty"` // From, To and Total of SharedCells
 }
 
-// cellsMeta returns nil for the first form of the format: 16-bit cells, a hash
-// of every weight by HashMix64.
+// cellsMeta returns nil for the first form of the format: 16-bit cells of one
+// matrix, a hash of every weight by HashMix64.
 func (w *Cells) cellsMeta() *CellsMeta {
-	m := CellsMeta{w.Bits, w.Hash, w.Tile, w.Window}
+	m := CellsMeta{Bits: w.Bits, Hash: w.Hash, Tile: w.Tile, Window: w.Window}
+	if s := w.Shared; s != nil {
+		m.Share = &[3]int64{s.From, s.To, s.Total}
+	}
 	if m == (CellsMeta{Bits: 16, Hash: HashMix64}) {
 		return nil
 	}

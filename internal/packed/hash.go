@@ -10,9 +10,10 @@ const (
 	// and Wegman, "Universal classes of hash functions", 1979): two addresses
 	// meet with a probability of at most about 1/cells, whatever they are.
 	HashTwoUniversal = "two-universal"
-	// HashBalanced takes the address, moved by a keyed permutation of all
-	// addresses, modulo cells: no two loads differ by more than one, so that
-	// no cell stays empty where there are as many addresses as cells.
+	// HashBalanced is ⌊π(x)·cells/n⌋ with a keyed permutation π of the n
+	// addresses: no two loads differ by more than one, so that no cell stays
+	// empty where there are as many addresses as cells, and fewer addresses are
+	// spread evenly.
 	HashBalanced = "balanced"
 )
 
@@ -45,7 +46,8 @@ type Hash struct {
 	family int // index in HashFamilies
 	seed   uint64
 	cells  uint64
-	inv    uint64 // ⌊(2⁶⁴−1)/cells⌋, to divide by cells
+	by     uint64 // divisor: cells, of balanced the number of addresses
+	inv    uint64 // ⌊(2⁶⁴−1)/by⌋
 	a, b   uint64 // of two-universal
 	perm   Permutation
 }
@@ -54,7 +56,7 @@ type Hash struct {
 // to cells below cells. Only HashBalanced looks at n. It panics for a family
 // that does not exist, for no cells, and for balanced without addresses.
 func NewHash(family string, seed, n uint64, cells uint32) Hash {
-	h := Hash{seed: seed, cells: uint64(cells), inv: ^uint64(0) / uint64(cells)}
+	h := Hash{seed: seed, cells: uint64(cells), by: uint64(cells)}
 	switch family {
 	case HashMix64:
 	case HashTwoUniversal:
@@ -63,10 +65,11 @@ func NewHash(family string, seed, n uint64, cells uint32) Hash {
 		h.b = Mix64(seed+golden) % mersenne61
 	case HashBalanced:
 		h.family = 2
-		h.perm = NewPermutation(n, seed)
+		h.perm, h.by = NewPermutation(n, seed), n
 	default:
 		panic("packed: hash family " + family + " does not exist")
 	}
+	h.inv = ^uint64(0) / h.by
 	return h
 }
 
@@ -78,7 +81,7 @@ func (h *Hash) Cell(address uint64) uint32 {
 	case 1:
 		return h.mod(affine61(h.a, address, h.b))
 	}
-	return h.mod(h.perm.At(address))
+	return h.scale(h.perm.At(address))
 }
 
 // Run sets dst to the cells of adjacent addresses, from address on.
@@ -94,21 +97,33 @@ func (h *Hash) Run(dst []uint32, address uint64) {
 		}
 	default:
 		for i := range dst {
-			dst[i] = h.mod(h.perm.At(address + uint64(i)))
+			dst[i] = h.scale(h.perm.At(address + uint64(i)))
 		}
 	}
 }
 
-// mod returns x mod cells. The quotient by inv is at most one too small: inv
-// misses 2⁶⁴/cells by less than one, so the estimate misses x/cells by less
-// than x/2⁶⁴ < 1.
-func (h *Hash) mod(x uint64) uint32 {
-	q, _ := bits.Mul64(x, h.inv)
-	x -= q * h.cells
-	if x >= h.cells {
-		x -= h.cells
+// mod returns x mod cells.
+func (h *Hash) mod(x uint64) uint32 { return uint32(x - h.divide(x)*h.cells) }
+
+// scale returns ⌊x·cells/n⌋ for x below the number of addresses n.
+func (h *Hash) scale(x uint64) uint32 {
+	hi, lo := bits.Mul64(x, h.cells)
+	if hi == 0 {
+		return uint32(h.divide(lo))
 	}
-	return uint32(x)
+	q, _ := bits.Div64(hi, lo, h.by)
+	return uint32(q)
+}
+
+// divide returns ⌊x/by⌋. The quotient by inv is at most one too small: inv
+// misses 2⁶⁴/by by at most one, so the estimate misses x/by by at most
+// x/2⁶⁴ < 1.
+func (h *Hash) divide(x uint64) uint64 {
+	q, _ := bits.Mul64(x, h.inv)
+	if x-q*h.by >= h.by {
+		q++
+	}
+	return q
 }
 
 const mersenne61 = 1<<61 - 1
@@ -128,16 +143,19 @@ func affine61(a, x, b uint64) uint64 {
 
 // A Permutation is a keyed permutation of the numbers below n.
 //
-// It is four rounds of (x ^ key)·odd, x ^ x>>half, each invertible on the
-// smallest power of two that holds n; a result of n or more goes through the
-// rounds again until it is below n (cycle walking: Black and Rogaway, "Ciphers
-// with arbitrary finite domains", 2002), which leaves a permutation and takes
-// less than two passes on average. It is no cipher.
+// It is an alternating Feistel network of four rounds on the bits of the
+// smallest power of two that holds n, with Mix64 for the rounds' function: in
+// turns the upper half of the bits and the lower is changed by a hash of the
+// other, which can be undone. A result of n or more goes through the rounds
+// again until it is below n (cycle walking: Black and Rogaway, "Ciphers with
+// arbitrary finite domains", 2002), which leaves a permutation and takes less
+// than two passes on average.
 type Permutation struct {
-	n, mask uint64
-	half    uint
-	keys    [4]uint64
-	odds    [4]uint64
+	n        uint64
+	low      uint // bits of the lower half
+	lowMask  uint64
+	highMask uint64
+	keys     [4]uint64
 }
 
 // NewPermutation returns the permutation of the numbers below n > 0 that
@@ -146,13 +164,12 @@ func NewPermutation(n, key uint64) Permutation {
 	if n == 0 {
 		panic("packed: a permutation of no numbers")
 	}
-	width := max(uint(bits.Len64(n-1)), 1)
-	p := Permutation{n: n, mask: ^uint64(0) >> (64 - width), half: (width + 1) / 2}
+	width := uint(bits.Len64(n - 1))
+	low := width / 2
+	p := Permutation{n: n, low: low, lowMask: 1<<low - 1, highMask: 1<<(width-low) - 1}
 	for i := range p.keys {
 		key += golden
 		p.keys[i] = Mix64(key)
-		key += golden
-		p.odds[i] = Mix64(key) | 1
 	}
 	return p
 }
@@ -160,15 +177,12 @@ func NewPermutation(n, key uint64) Permutation {
 // At returns the number that takes the place of x, which must be below n.
 func (p *Permutation) At(x uint64) uint64 {
 	for {
-		x = (x ^ p.keys[0]) * p.odds[0] & p.mask
-		x ^= x >> p.half
-		x = (x ^ p.keys[1]) * p.odds[1] & p.mask
-		x ^= x >> p.half
-		x = (x ^ p.keys[2]) * p.odds[2] & p.mask
-		x ^= x >> p.half
-		x = (x ^ p.keys[3]) * p.odds[3] & p.mask
-		x ^= x >> p.half
-		if x < p.n {
+		low, high := x&p.lowMask, x>>p.low
+		high ^= Mix64(low^p.keys[0]) & p.highMask
+		low ^= Mix64(high^p.keys[1]) & p.lowMask
+		high ^= Mix64(low^p.keys[2]) & p.highMask
+		low ^= Mix64(high^p.keys[3]) & p.lowMask
+		if x = high<<p.low | low; x < p.n {
 			return x
 		}
 	}

@@ -63,9 +63,10 @@ func TestPermutation(t *testing.T) {
 	}
 }
 
-// TestBalanced: no two loads differ by more than one, and no cell is empty.
+// TestBalanced: no two loads differ by more than one, so none is empty where
+// there are as many addresses as cells.
 func TestBalanced(t *testing.T) {
-	for _, c := range [][2]uint64{{1, 1}, {7, 7}, {100, 7}, {5000, 97}, {4096, 64}, {65537, 1000}} {
+	for _, c := range [][2]uint64{{1, 1}, {7, 7}, {100, 7}, {5000, 97}, {4096, 64}, {65537, 1000}, {5, 12}, {512, 65536}} {
 		n, cells := c[0], c[1]
 		h := NewHash(HashBalanced, 5, n, uint32(cells))
 		loads := make([]uint64, cells)
@@ -119,6 +120,46 @@ func TestHashPairs(t *testing.T) {
 			if !(math.Abs(mean-want) <= tol) {
 				t.Errorf("%s: %.1f pairs meet in %d rows, want %.1f ± %.1f", family, mean, i+1, want, tol)
 			}
+		}
+	}
+}
+
+// TestBalancedPairs: two rows of cells of two addresses each, on powers of two,
+// have few pairs in common. Of n/2 pairs in one row a share 1/(n−1) is together
+// in another, about 1/2 in all.
+func TestBalancedPairs(t *testing.T) {
+	const n = 1 << 12
+	var common int
+	for key := range uint64(40) {
+		a, b := NewHash(HashBalanced, Mix64(2*key), n, n/2), NewHash(HashBalanced, Mix64(2*key+1), n, n/2)
+		var pair [n / 2][]uint64
+		for x := range uint64(n) {
+			pair[a.Cell(x)] = append(pair[a.Cell(x)], x)
+		}
+		for _, p := range pair {
+			if b.Cell(p[0]) == b.Cell(p[1]) {
+				common++
+			}
+		}
+	}
+	// Poisson of mean 20: 50 is beyond any six of its standard deviations.
+	if common > 50 {
+		t.Errorf("%d common pairs in 40 trials, want about 20", common)
+	}
+}
+
+// TestScale compares the quotients of balanced with big integers.
+func TestScale(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 5000 {
+		n := 1 + rng.Uint64()>>(1+rng.UintN(62))
+		cells := 1 + rng.Uint32()>>rng.UintN(31)
+		x := rng.Uint64N(n)
+		h := NewHash(HashBalanced, 1, n, cells)
+		want := new(big.Int).Mul(new(big.Int).SetUint64(x), big.NewInt(int64(cells)))
+		want.Quo(want, new(big.Int).SetUint64(n))
+		if got := h.scale(x); uint64(got) != want.Uint64() {
+			t.Fatalf("⌊%d·%d/%d⌋ = %d, want %v", x, cells, n, got, want)
 		}
 	}
 }

@@ -173,6 +173,9 @@ func buildCells(m Meta, data func(string) []byte) (Weight, error) {
 	w := &Cells{Out: m.Out, In: m.In, Rows: m.Rows, Reading: m.Reading, Bits: 16, Hash: HashMix64}
 	if c := m.Cells; c != nil {
 		w.Bits, w.Hash, w.Tile, w.Window = c.Bits, c.Hash, c.Tile, c.Window
+		if s := c.Share; s != nil {
+			w.Shared = &SharedCells{Base: words(data("base")), Addresses: words(data("addresses")), From: s[0], To: s[1], Total: s[2]}
+		}
 	}
 	if w.Bits == 16 {
 		w.Cells = view16(data("cells"))

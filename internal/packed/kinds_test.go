@@ -128,6 +128,11 @@ func TestFromParts(t *testing.T) {
 		parts, odd := partMap(w), partMap(w)
 		for name, p := range odd {
 			bytes += int64(len(p.Data))
+			if s, ok := w.(Sharer); ok {
+				if n, ok := s.Share(name); ok {
+					bytes += n - int64(len(p.Data))
+				}
+			}
 			p.Data = append(make([]byte, 1, len(p.Data)+1), p.Data...)[1:]
 			odd[name] = p
 		}

@@ -11,7 +11,8 @@ type Weight interface {
 	Kind() Kind
 	// Dims returns the output and input channel counts.
 	Dims() (out, in int)
-	// Bytes returns the stored size: the sum over Parts.
+	// Bytes returns the stored size: the sum over Parts, of those that a Sharer
+	// shares its share.
 	Bytes() int64
 	// Parts lists what is stored, in a fixed order. The data may alias the
 	// weight's own memory and must not be changed.
@@ -24,6 +25,17 @@ type Weight interface {
 	// non-finite scales.
 	Check() error
 }
+
+// A Sharer is a weight that may share parts with other weights, so that they
+// are stored once for all.
+type Sharer interface {
+	Weight
+	// Share returns how many bytes of a part the weight is billed, if it shares
+	// the part. The shares of all sum to the bytes of the part.
+	Share(part string) (bytes int64, shared bool)
+}
+
+var _ Sharer = (*Cells)(nil)
 
 // A Kind names a format.
 type Kind string

@@ -238,6 +238,13 @@ func (b *builder) linears() error {
 	if inputs := b.c.Method.BaseInputs; inputs != nil {
 		base = inputs(b.c.Options)
 	}
+	together, err := b.anyTogether()
+	switch {
+	case err != nil:
+		return err
+	case together:
+		return b.together(base)
+	}
 	return b.visit(base, b.group)
 }
 
@@ -363,21 +370,35 @@ func (b *builder) matrix(spec model.LinearSpec, g calib.Group, shared shared) (p
 // load returns a linear layer as the method sees it, in memory that the next
 // one takes over.
 func (b *builder) load(spec model.LinearSpec, g calib.Group, shared shared) (Matrix, error) {
+	m := b.described(spec, g, shared)
+	var err error
+	m.W, err = b.weights(spec)
+	return m, err
+}
+
+// weights returns the weights of a linear layer, in memory that the next one
+// takes over.
+func (b *builder) weights(spec model.LinearSpec) ([]float32, error) {
 	base, err := b.env.Model.Weights().Weight(spec.Name)
 	if err != nil {
-		return Matrix{}, err
+		return nil, err
 	}
 	if n := spec.Out * spec.In; cap(b.wide) < n {
 		b.wide = make([]float32, n)
 	}
 	w := b.wide[:spec.Out*spec.In]
 	b.widen(w, base, spec)
+	return w, nil
+}
+
+// described is a linear layer as the method sees it, but for the weights.
+func (b *builder) described(spec model.LinearSpec, g calib.Group, shared shared) Matrix {
 	return Matrix{
-		Spec: spec, W: w, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
+		Spec: spec, Gemm: b.env.Gemm, Seed: matrixSeed(b.c.Seed, spec.Name),
 		MeanSquare: g.MeanSquare, MeanAbs: g.MeanAbs,
 		Factor: shared.factor, Root: shared.root, H: func() []float32 { return g.H },
 		note: func(metric string, value float64) { b.notes.add(spec.Name, metric, value) },
-	}, nil
+	}
 }
 
 // widen sets dst to the values of base, a few rows to a goroutine.

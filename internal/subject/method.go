@@ -99,6 +99,10 @@ type Method struct {
 	// others' files: what their cases cover and take, the files say. The fault
 	// starts with the field. Nil for all other methods.
 	Source func(o any) (foreign.Source, error)
+	// Together returns how options want matrices compressed that share what
+	// they store, and nil for options that store each by itself. Nil if there
+	// are no such options. Not for methods that ask for SecondMoments.
+	Together func(o any) *Together
 	// Covers reports whether the method compresses a tensor by itself, before
 	// the scenario's only and except.
 	Covers func(tensor string) bool

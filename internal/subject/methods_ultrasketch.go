@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/sketchbench/sketchbench/internal/compress/ultrasketch"
@@ -24,7 +25,8 @@ func ultrasketchMethods() []Method {
 			fitted, err := ultrasketch.Fit(*o.(*ultrasketch.Options), out, in, target)
 			return &fitted, err
 		},
-		Covers: ultrasketch.Compresses,
+		Together: sketchTogether,
+		Covers:   ultrasketch.Compresses,
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			w, d, err := ultrasketch.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, m.MeanSquare, *o.(*ultrasketch.Options), m.Seed)
 			if err != nil {
@@ -37,4 +39,41 @@ func ultrasketchMethods() []Method {
 			return ultrasketch.Draw(*o.(*ultrasketch.Options), out, in, rng)
 		},
 	}}
+}
+
+// sketchTogether shares a sketch among the matrices of a layer or of the model.
+// Their options may differ in the bits, by which each brings more or fewer cells.
+func sketchTogether(o any) *Together {
+	key := *o.(*ultrasketch.Options)
+	if key.Scope == ultrasketch.ScopeMatrix {
+		return nil
+	}
+	key.Bits = 0
+	return &Together{Key: key, Layer: key.Scope == ultrasketch.ScopeLayer, Compress: compressSketch}
+}
+
+func compressSketch(ms []Matrix, o []any, weights func(i int) ([]float32, error)) ([]packed.Sharer, error) {
+	members := make([]ultrasketch.Member, len(ms))
+	for i, m := range ms {
+		members[i] = ultrasketch.Member{Out: m.Spec.Out, In: m.Spec.In, Importance: m.MeanSquare, Bits: o[i].(*ultrasketch.Options).Bits}
+	}
+	s, err := ultrasketch.NewShared(*o[0].(*ultrasketch.Options), members, ms[0].Seed)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range ms {
+		w, err := weights(i)
+		if err == nil {
+			err = s.Insert(m.Gemm, i, w)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("tensor %s: %w", m.Spec.Name, err)
+		}
+	}
+	made := make([]packed.Sharer, len(ms))
+	for i, c := range s.Finish(ms[0].Gemm) {
+		made[i] = c
+		s.Diagnostics().Note(ms[i].Note)
+	}
+	return made, nil
 }

@@ -49,6 +49,8 @@ var ultrasketchFixtures = []fixture{{
 			"hash=two-universal":     with(func(o *ultrasketch.Options) { o.Hash = packed.HashTwoUniversal }),
 			"hash=balanced cell=4":   with(func(o *ultrasketch.Options) { o.Hash, o.Cell = packed.HashBalanced, 4 }),
 			"tile=16":                with(func(o *ultrasketch.Options) { o.Tile = 16 }),
+			"scope=layer cell=8":     with(func(o *ultrasketch.Options) { o.Scope, o.Cell = "layer", 8 }),
+			"scope=model":            with(func(o *ultrasketch.Options) { o.Scope, o.Hash = "model", packed.HashBalanced }),
 			"levels=2":               with(func(o *ultrasketch.Options) { o.Levels = 2 }),
 		}
 	},

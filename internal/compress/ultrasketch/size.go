@@ -141,7 +141,7 @@ func Fit(o Options, out, in int, target int64) (Options, error) {
 		return o, fmt.Errorf("%d bytes are too few for the sketch of a %d×%d matrix, which takes at least %d", target, out, in, smallest)
 	}
 	most := 16 * maxRows * n / (levels * rows * float64(o.Cell)) // of bits that Check allows
-	high := min(int64(min(n, most)), math.MaxInt32, target) + 1
+	high := min(int64(min(n, most)), math.MaxInt32) + 1
 	for high-low > 1 {
 		if mid := low + (high-low)/2; StoredBytes(with(mid), out, in) <= target {
 			low = mid
