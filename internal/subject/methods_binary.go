@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/sketchbench/sketchbench/internal/compress/billm"
@@ -69,13 +70,19 @@ func binaryMethods() []Method {
 			fitted, err := stbllm.Fit(*o.(*stbllm.Options), out, in, target)
 			return &fitted, err
 		},
+		Budget: func(o any) *Budget {
+			if o.(*stbllm.Options).Layers != stbllm.ByOutliers {
+				return nil
+			}
+			return shareKept()
+		},
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			b := *o.(*stbllm.Options)
 			f, err := m.Factor(b.FactorOptions())
 			if err != nil {
 				return nil, err
 			}
-			return noteBinary(m)(stbllm.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, f, b))
+			return noteBinary(m)(stbllm.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, m.MeanSquare, f, b))
 		},
 		Draw: func(o any, out, in int, rng *rand.Rand) packed.Weight {
 			return stbllm.Draw(*o.(*stbllm.Options), out, in, rng)
@@ -92,6 +99,33 @@ func binaryMethods() []Method {
 		},
 		Draw: func(_ any, out, in int, rng *rand.Rand) packed.Weight { return onebit.Draw(out, in, rng) },
 	}}
+}
+
+// shareKept gives layers with more outliers more weights of every 8.
+func shareKept() *Budget {
+	var layers stbllm.Layers
+	var names []string
+	return &Budget{
+		See: func(m Matrix, o any) error {
+			s, layer := *o.(*stbllm.Options), 0
+			if s.Layers != stbllm.ByOutliers {
+				return nil
+			}
+			if _, err := fmt.Sscanf(m.Spec.Name, "model.layers.%d.", &layer); err != nil {
+				return fmt.Errorf("layers: no number of a layer in the tensor's name")
+			}
+			layers.Add(m.Gemm, layer, m.W, m.Spec.Out, m.Spec.In, m.MeanSquare, s)
+			names = append(names, m.Spec.Name)
+			return nil
+		},
+		Settle: func() map[string]any {
+			settled := map[string]any{}
+			for i, o := range layers.Settle() {
+				settled[names[i]] = &o
+			}
+			return settled
+		},
+	}
 }
 
 // noteBinary keeps the diagnostics of a binarised matrix.

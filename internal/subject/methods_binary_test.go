@@ -1,6 +1,7 @@
 package subject
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/sketchbench/sketchbench/internal/compress/billm"
@@ -46,7 +47,7 @@ var binaryFixtures = []fixture{{
 	},
 }, {
 	method: "stbllm",
-	decode: map[string]string{"keep": "6", "importance": "standardised", "compensate-pruning": "true", "block": "64", "saliency": "magnitude", "search": "weights", "damp": "0.1"},
+	decode: map[string]string{"keep": "6", "importance": "standardised", "layers": "uniform", "compensate-pruning": "true", "block": "64", "saliency": "magnitude", "search": "weights", "damp": "0.1"},
 	sizes: func() (list []any) {
 		for _, keep := range []int{1, 2, 4, 5, 8} {
 			for _, block := range []int{64, 128} {
@@ -69,3 +70,45 @@ var binaryFixtures = []fixture{{
 	sizes:  []any{&onebit.Options{}},
 	kinds:  []packed.Kind{packed.KindSigns},
 }}
+
+// TestShareKept: matrices of layers with more outliers keep more; what options
+// do not share is left alone; options with a size asked for do not share.
+func TestShareKept(t *testing.T) {
+	m, _ := LookupMethod("stbllm")
+	o := m.New().(*stbllm.Options)
+	phase := m.Budget(o)
+	apart := *o
+	apart.Layers = stbllm.Uniform
+	for layer := range 3 {
+		for _, name := range []string{"q", "up"} {
+			x := randomMatrix(t, gemmConfig(t), 16, 64)
+			x.Spec.Name = fmt.Sprintf("model.layers.%d.%s.weight", layer, name)
+			for i := range 4 * layer { // beyond 6 times the mean
+				x.W[17*i] = 100
+			}
+			if err := phase.See(x, o); err != nil {
+				t.Fatal(err)
+			}
+			x.Spec.Name += ".apart"
+			if err := phase.See(x, &apart); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	settled := phase.Settle()
+	for layer, want := range []int{3, 4, 6} {
+		for _, name := range []string{"q", "up"} {
+			name = fmt.Sprintf("model.layers.%d.%s.weight", layer, name)
+			if got := settled[name].(*stbllm.Options); got.Keep != want {
+				t.Errorf("%s keeps %d of 8, want %d", name, got.Keep, want)
+			}
+		}
+	}
+	if len(settled) != 6 {
+		t.Errorf("%d matrices settled, want 6", len(settled))
+	}
+	fitted, err := m.Fit(o, 64, 64, 1<<20)
+	if err != nil || m.Budget(fitted) != nil || m.Budget(&apart) != nil {
+		t.Errorf("a size asked for is shared: %+v, %v", fitted, err)
+	}
+}

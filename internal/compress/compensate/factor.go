@@ -34,8 +34,6 @@ type Factor struct {
 	// Dead marks the channels, by original index, that are always zero: their
 	// H_jj is 1 and their weights count as 0.
 	Dead []bool
-	// Diag is H_jj by original index, before damping; of dead channels 1.
-	Diag []float32
 	// Damping is what was added to the diagonal, in units of H.
 	Damping float64
 }
@@ -62,7 +60,7 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 			return nil, fmt.Errorf("second moments: H[%d,%d] is %v", i, i, row[i])
 		}
 	}
-	f := &Factor{Dim: d, Perm: make([]int, d), Dead: make([]bool, d), Diag: make([]float32, d)}
+	f := &Factor{Dim: d, Perm: make([]int, d), Dead: make([]bool, d)}
 	var mean float64
 	for j := range d {
 		if h[j*d+j] == 0 {
@@ -70,7 +68,6 @@ func NewFactor(cfg gemm.Config, h []float32, d int, o FactorOptions) (*Factor, e
 			h[j*d+j] = 1
 		}
 		mean += float64(h[j*d+j]) / float64(d)
-		f.Diag[j] = h[j*d+j]
 		f.Perm[j] = j
 	}
 	if o.ActOrder {

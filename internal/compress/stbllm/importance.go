@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/sketchbench/sketchbench/internal/compress/compensate"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
@@ -25,28 +24,44 @@ const (
 
 var importances = []string{Relative, Standardised, Wanda}
 
+// norms returns ‖x_j‖ up to a common factor, from the mean squares of inputs.
+func norms(meanSquare []float64) []float64 {
+	v := make([]float64, len(meanSquare))
+	for j, x := range meanSquare {
+		v[j] = math.Sqrt(x)
+	}
+	return v
+}
+
 // keep marks the weights that are kept, out×in: of every 8 adjacent columns
-// of a row those of most importance, of equals the first. Dead channels have
-// none.
-func keep(cfg gemm.Config, w []float32, out, in int, f *compensate.Factor, o Options) []bool {
+// of a row those of most importance, of equals the first.
+func keep(cfg gemm.Config, w []float32, out, in int, norm []float64, o Options) []bool {
+	kept := make([]bool, out*in)
+	o.eachRow(cfg, w, out, in, norm, func(r int, score []float64) { keepRow(kept[r*in:(r+1)*in], score, o.Keep) })
+	return kept
+}
+
+// rowsAtOnce is the number of rows that go to a goroutine at a time.
+const rowsAtOnce = 64
+
+// eachRow calls f with the importances of every row, valid during the call,
+// from several goroutines.
+func (o Options) eachRow(cfg gemm.Config, w []float32, out, in int, norm []float64, f func(r int, score []float64)) {
 	columns := make([]float64, in)
 	for i, x := range w {
 		columns[i%in] += math.Abs(float64(x))
 	}
-	kept := make([]bool, out*in)
-	const rows = 64
-	cfg.Parallel((out+rows-1)/rows, func(i int) {
+	cfg.Parallel((out+rowsAtOnce-1)/rowsAtOnce, func(i int) {
 		score := make([]float64, in)
-		for r := i * rows; r < min((i+1)*rows, out); r++ {
-			o.scores(score, w[r*in:(r+1)*in], columns, f)
-			keepRow(kept[r*in:(r+1)*in], score, o.Keep)
+		for r := i * rowsAtOnce; r < min((i+1)*rowsAtOnce, out); r++ {
+			o.scores(score, w[r*in:(r+1)*in], columns, norm)
+			f(r, score)
 		}
 	})
-	return kept
 }
 
-// scores sets the importance of a row's weights.
-func (o Options) scores(dst []float64, row []float32, columns []float64, f *compensate.Factor) {
+// scores sets the importance of a row's weights, −∞ in dead channels.
+func (o Options) scores(dst []float64, row []float32, columns, norm []float64) {
 	var sum float64
 	for _, x := range row {
 		sum += math.Abs(float64(x))
@@ -61,14 +76,13 @@ func (o Options) scores(dst []float64, row []float32, columns []float64, f *comp
 		standardise(dst)
 	}
 	for j := range dst {
-		norm := math.Sqrt(float64(f.Diag[j])) // up to a factor that all share
 		switch {
-		case f.Dead[j]:
+		case norm[j] == 0:
 			dst[j] = math.Inf(-1)
 		case o.Importance == Relative:
-			dst[j] *= math.Sqrt(norm)
+			dst[j] *= math.Sqrt(norm[j])
 		default:
-			dst[j] *= norm
+			dst[j] *= norm[j]
 		}
 	}
 }

@@ -26,6 +26,10 @@ type Options struct {
 	Keep int `yaml:"keep" doc:"weights kept of every 8 adjacent ones of a row"`
 	// Importance says which are kept; see importance.go.
 	Importance string `yaml:"importance" doc:"measure by which weights are kept"`
+	// Layers says how Keep is shared among the layers of a model: outliers
+	// keeps more in those that have more, see Layers; uniform gives all the
+	// same.
+	Layers string `yaml:"layers" doc:"whether layers with more outliers keep more"`
 	// CompensatePruning moves the errors of pruned weights into later blocks;
 	// the published code prunes before it compensates.
 	CompensatePruning bool `yaml:"compensate-pruning" doc:"move the errors of pruned weights too"`
@@ -42,10 +46,16 @@ type Options struct {
 	Damp float64 `yaml:"damp" doc:"share of the mean diagonal that is added to the diagonal of H"`
 }
 
+// The ways to share Keep among layers.
+const (
+	ByOutliers = "outliers"
+	Uniform    = "uniform"
+)
+
 // DefaultOptions returns 4 of 8, nominally 0.55 bits, and the options of the
 // published runs.
 func DefaultOptions() Options {
-	return Options{Keep: 4, Importance: Relative, Block: 128, Saliency: binarize.Hessian, Search: binarize.OnSaliency, Damp: 0.01}
+	return Options{Keep: 4, Importance: Relative, Layers: ByOutliers, Block: 128, Saliency: binarize.Hessian, Search: binarize.OnSaliency, Damp: 0.01}
 }
 
 // Check returns the faults of o, each naming its field.
@@ -57,6 +67,9 @@ func Check(o Options) []error {
 	}
 	if !slices.Contains(importances, o.Importance) {
 		bad("importance: %q, want one of %s, %s, %s", o.Importance, Relative, Standardised, Wanda)
+	}
+	if o.Layers != ByOutliers && o.Layers != Uniform {
+		bad("layers: %q, want one of %s, %s", o.Layers, ByOutliers, Uniform)
 	}
 	if o.Block < 1 || o.Block%packed.PatternWidth != 0 {
 		bad("block: %d columns, want a multiple of %d", o.Block, packed.PatternWidth)
@@ -71,6 +84,7 @@ func Check(o Options) []error {
 func (Options) Choices() map[string][]string {
 	c := binarize.Choices()
 	c["importance"] = importances
+	c["layers"] = []string{ByOutliers, Uniform}
 	return c
 }
 
@@ -100,8 +114,9 @@ func shape(o Options, out, in int) packed.Binary {
 }
 
 // Fit returns o with the largest Keep at which an out×in matrix takes at most
-// so many bytes.
+// so many bytes, the same in all layers.
 func Fit(o Options, out, in int, target int64) (Options, error) {
+	o.Layers = Uniform
 	for o.Keep = packed.PatternWidth; o.Keep >= 1; o.Keep-- {
 		if StoredBytes(o, out, in) <= target {
 			return o, nil
@@ -116,11 +131,12 @@ func (o Options) FactorOptions() compensate.FactorOptions {
 	return compensate.FactorOptions{Damp: o.Damp}
 }
 
-// Compress prunes and binarises w, an out×in row-major matrix, with the factor
-// f of its input's second moments, made with o.FactorOptions. Weights of dead
+// Compress prunes and binarises w, an out×in row-major matrix, with the mean
+// squares of its input's channels and the factor f of their second moments,
+// made with o.FactorOptions. Weights of dead
 // channels count as 0. An error is a fault of o, or names a weight that is not
 // finite, or the place of a scalar beyond f16.
-func Compress(cfg gemm.Config, w []float32, out, in int, f *compensate.Factor, o Options) (*packed.Binary, binarize.Diagnostics, error) {
+func Compress(cfg gemm.Config, w []float32, out, in int, meanSquare []float64, f *compensate.Factor, o Options) (*packed.Binary, binarize.Diagnostics, error) {
 	fail := func(err error) (*packed.Binary, binarize.Diagnostics, error) {
 		return nil, binarize.Diagnostics{}, fmt.Errorf("stbllm: %w", err)
 	}
@@ -134,7 +150,7 @@ func Compress(cfg gemm.Config, w []float32, out, in int, f *compensate.Factor, o
 		Block: o.Block, Regions: 3, Saliency: o.Saliency, Search: o.Search, Keep: o.Keep, MovePruned: o.CompensatePruning,
 	}
 	if o.Keep < packed.PatternWidth {
-		b.Kept = keep(cfg, w, out, in, f, o)
+		b.Kept = keep(cfg, w, out, in, norms(meanSquare), o)
 	}
 	p, d, err := binarize.Compress(cfg, w, out, in, f, b)
 	if err != nil {

@@ -39,9 +39,18 @@ func identity(d int) []float64 {
 	return h
 }
 
-func compress(t testing.TB, w []float32, out, in int, f *compensate.Factor, o Options) (*packed.Binary, binarize.Diagnostics) {
+// squares returns the diagonal of H, E[x²] but for a factor.
+func squares(h []float64, d int) []float64 {
+	v := make([]float64, d)
+	for j := range v {
+		v[j] = h[j*d+j]
+	}
+	return v
+}
+
+func compress(t testing.TB, w []float32, out, in int, h []float64, o Options) (*packed.Binary, binarize.Diagnostics) {
 	t.Helper()
-	p, d, err := Compress(gemm.Config{}, w, out, in, f, o)
+	p, d, err := Compress(gemm.Config{}, w, out, in, squares(h, in), factor(t, h, in, o), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +75,7 @@ func TestReference(t *testing.T) {
 	for _, name := range []string{quanttest.Heavy, quanttest.Gauss} {
 		m := s.Matrix(t, name)
 		compare := func(label string, o Options) {
-			p, _ := compress(t, m.W, m.Out, m.In, factor(t, m.H, m.In, o), o)
+			p, _ := compress(t, m.W, m.Out, m.In, m.H, o)
 			want, ok := refs[name+".stbllm."+label]
 			if !ok {
 				t.Fatalf("no reference for %s %s", name, label)
@@ -94,10 +103,9 @@ func TestReference(t *testing.T) {
 
 // TestScores works the importances of a row of 4 weights. Over the column sums
 // 2 2 4 8 and the row sum 8 the weights 1 -1 2 4 have the shares ½+⅛ ½+⅛ ½+¼
-// ½+½; H_jj of 16 1 1 1 makes norms of 4 1 1 1, and channel 1 is dead.
+// ½+½; mean squares of 16 0 1 1 make norms of 4 0 1 1, and channel 1 is dead.
 func TestScores(t *testing.T) {
-	f := &compensate.Factor{Diag: []float32{16, 1, 1, 1}, Dead: []bool{false, true, false, false}}
-	row, columns := []float32{1, -1, 2, 4}, []float64{2, 2, 4, 8}
+	norm, row, columns := norms([]float64{16, 0, 1, 1}), []float32{1, -1, 2, 4}, []float64{2, 2, 4, 8}
 	got := make([]float64, 4)
 	dead := math.Inf(-1)
 	// Shares .625 .625 .75 1: mean .75, squares 2/64 + 1/16 = 3/32, deviation
@@ -111,7 +119,7 @@ func TestScores(t *testing.T) {
 		{Relative, []float64{1.25, dead, 0.75, 1}},
 		{Standardised, []float64{4 * -0.125 / z, dead, 0, 0.25 / z}},
 	} {
-		Options{Importance: c.importance}.scores(got, row, columns, f)
+		Options{Importance: c.importance}.scores(got, row, columns, norm)
 		for j := range got {
 			if got[j] != c.want[j] && !(math.Abs(got[j]-c.want[j]) <= 1e-12) {
 				t.Errorf("%s: %v, want %v", c.importance, got, c.want)
@@ -154,7 +162,7 @@ func TestExact(t *testing.T) {
 	}
 	o := DefaultOptions()
 	o.Block = 32
-	p, d := compress(t, w, out, in, factor(t, identity(in), in, o), o)
+	p, d := compress(t, w, out, in, identity(in), o)
 	for i, v := range dequantized(p) {
 		if v != float64(w[i]) {
 			t.Fatalf("[%d,%d] is %v, was %v", i/in, i%in, v, w[i])
@@ -171,7 +179,7 @@ func TestPruned(t *testing.T) {
 	for keep := 1; keep <= 8; keep++ {
 		o := DefaultOptions()
 		o.Keep = keep
-		p, _ := compress(t, m.W, m.Out, m.In, factor(t, m.H, m.In, o), o)
+		p, _ := compress(t, m.W, m.Out, m.In, m.H, o)
 		for g, what := 0, dequantized(p); g < len(what); g += 8 {
 			zeros := 0
 			for i := g; i < g+8; i++ {
@@ -209,7 +217,7 @@ func TestCheck12Bits(t *testing.T) {
 			}
 			o := DefaultOptions()
 			o.Keep = keep
-			p, _ := compress(t, w, out, in, factor(t, identity(in), in, o), o)
+			p, _ := compress(t, w, out, in, identity(in), o)
 			var parts int64
 			for _, part := range p.Parts() {
 				parts += int64(len(part.Data))
@@ -266,7 +274,7 @@ func TestHardShapes(t *testing.T) {
 				h[0] = 0 // a dead channel
 				o := DefaultOptions()
 				o.Importance = importance
-				p, _ := compress(t, w, out, in, factor(t, h, in, o), o)
+				p, _ := compress(t, w, out, in, h, o)
 				for i, v := range dequantized(p) {
 					if v-v != 0 || fill == "zero" && v != 0 {
 						t.Errorf("%s %d×%d %s: [%d,%d] became %v of %v", fill, out, in, importance, i/in, i%in, v, w[i])
@@ -280,12 +288,12 @@ func TestHardShapes(t *testing.T) {
 // TestFaults holds the messages.
 func TestFaults(t *testing.T) {
 	o := DefaultOptions()
-	if _, _, err := Compress(gemm.Config{}, []float32{1, float32(math.Inf(1))}, 1, 2, factor(t, identity(2), 2, o), o); err == nil || err.Error() != "stbllm: weight [0,1] is +Inf" {
+	if _, _, err := Compress(gemm.Config{}, []float32{1, float32(math.Inf(1))}, 1, 2, []float64{1, 1}, factor(t, identity(2), 2, o), o); err == nil || err.Error() != "stbllm: weight [0,1] is +Inf" {
 		t.Error(err)
 	}
 	want := []string{`saliency: "x", want one of hessian, magnitude`, `search: "y", want one of saliency, weights`,
 		"keep: 9, want 1 to 8 of every 8 weights", `importance: "z", want one of relative, standardised, wanda`,
-		"block: 12 columns, want a multiple of 8", "damp: -1, want a finite number of 0 or more"}
+		`layers: "", want one of outliers, uniform`, "block: 12 columns, want a multiple of 8", "damp: -1, want a finite number of 0 or more"}
 	if got := Check(Options{Saliency: "x", Search: "y", Keep: 9, Importance: "z", Block: 12, Damp: -1}); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v", got)
 	}
