@@ -76,9 +76,20 @@ func TestWide(t *testing.T) {
 	}
 }
 
-// TestFit: the most groups a row within the bytes, and the least that fits none.
-func TestFit(t *testing.T) {
+// TestCheck21Fit: the most groups a row within the bytes, and the least that fits
+// none; at the bits B of g groups the solver g = (B-b)·d/(16·2^b) gives g back.
+func TestCheck21Fit(t *testing.T) {
 	o := DefaultOptions()
+	for _, bits := range widths {
+		for _, g := range divisors(4096) {
+			o.Bits, o.GPR = bits, g
+			solved := (StoredBits(o, 64, 4096) - float64(bits)) * 4096 / (16 * float64(int(1)<<bits))
+			if got, err := Fit(o, 64, 4096, StoredBytes(o, 64, 4096)); err != nil || got.GPR != g || solved != float64(g) {
+				t.Errorf("%d bits, %d groups: Fit gives %d, %v, the formula %v", bits, g, got.GPR, err, solved)
+			}
+		}
+	}
+	o = DefaultOptions()
 	// A row of 172: 86 bytes of codes and 32 for each table; divisors 1, 2, 4, 43.
 	for target, want := range map[int64]int{10 * 118: 1, 10*150 - 1: 1, 10 * 150: 2, 10 * 214: 4, 10*1462 - 1: 4, 10 * 1462: 43, 1 << 40: 172} {
 		got, err := Fit(o, 10, 172, target)

@@ -256,7 +256,7 @@ func TestOddShapes(t *testing.T) {
 	}
 }
 
-func TestFit(t *testing.T) {
+func TestCheck21Fit(t *testing.T) {
 	const out, in = 10, 172
 	o := DefaultOptions()
 	base := StoredBytes(o, out, in) // 1180: 86 bytes of codes and 32 of a table a row
