@@ -44,7 +44,7 @@ var rules = []rule{
 	{"internal/tokenizer", []string{"github.com/dlclark/regexp2", "golang.org/x/text/unicode/norm"}},
 	{"kernels", []string{"internal/packed"}},
 	{"internal/linalg", []string{"kernels/gemm", "gonum.org/v1/gonum/mat",
-		"gonum.org/v1/gonum/blas", "gonum.org/v1/gonum/blas/blas64", "gonum.org/v1/gonum/lapack/lapack64"}},
+		"gonum.org/v1/gonum/blas", "gonum.org/v1/gonum/blas/blas64", "gonum.org/v1/gonum/lapack/gonum", "gonum.org/v1/gonum/lapack/lapack64"}},
 	{"internal/model", []string{"internal/safetensors"}},
 	{"internal/corpus", []string{"internal/tokenizer"}},
 	{"internal/artefact", []string{"internal/packed", "internal/safetensors"}},
