@@ -83,37 +83,43 @@ func awqLayer(m module, q quantConfig) (Linear, error) {
 		return Linear{}, err
 	}
 	g := &packed.Grid{Out: out, In: in, Bits: 4, Group: group}
-	setZeros(g, awqCodes(m.parts["qzeros"], 0, out))
+	zeros := make([]uint8, out*groups)
+	awqCodes(zeros, m.parts["qzeros"], 0, out, 0, groups)
+	setZeros(g, zeros)
 	return gridLinear(m, g, func() []byte { return awqPack(qweight) }), nil
 }
 
-// awqCodes returns the codes of outputs [r0,r1), multiples of 8, of a tensor
-// [k, n/8], output by output: k to each.
-func awqCodes(t safetensors.Tensor, r0, r1 int) []uint8 {
-	k, words := t.Shape[0], t.Shape[1]
-	codes := make([]uint8, (r1-r0)*k)
-	for i := range k {
+// awqCodes sets dst to the codes of outputs [r0,r1), multiples of 8, and rows
+// [i0,i1) of a tensor [k, n/8], output by output.
+func awqCodes(dst []uint8, t safetensors.Tensor, r0, r1, i0, i1 int) {
+	words, width := t.Shape[1], i1-i0
+	for i := i0; i < i1; i++ {
 		for r := r0; r < r1; r += 8 {
 			v := binary.LittleEndian.Uint32(t.Data[4*(i*words+r/8):])
 			for j, o := range awqOrder {
-				codes[(r-r0+o)*k+i] = uint8(v>>(4*j)) & 15
+				dst[(r-r0+o)*width+i-i0] = uint8(v>>(4*j)) & 15
 			}
 		}
 	}
-	return codes
 }
 
-// awqPack returns the codes of a qweight as packed rows.
+// awqPack returns the codes of a qweight as packed rows, tile by tile: in a
+// tile, writes to one column stay within the first cache.
 func awqPack(t safetensors.Tensor) []byte {
 	in, out := t.Shape[0], 8*t.Shape[1]
 	rb := packed.RowBytes(in, 4)
 	dst := make([]byte, out*rb)
-	const block = 64 // outputs: half a cache line of words
-	for r0 := 0; r0 < out; r0 += block {
-		r1 := min(r0+block, out)
-		codes := awqCodes(t, r0, r1)
-		for r := r0; r < r1; r++ {
-			packed.PackRow(dst[r*rb:(r+1)*rb], codes[(r-r0)*in:(r-r0+1)*in], 4)
+	const side = 64 // a multiple of 8
+	codes := make([]uint8, side*side)
+	for r0 := 0; r0 < out; r0 += side {
+		r1 := min(r0+side, out)
+		for i0 := 0; i0 < in; i0 += side {
+			i1 := min(i0+side, in)
+			awqCodes(codes, t, r0, r1, i0, i1)
+			for r := r0; r < r1; r++ {
+				row := codes[(r-r0)*(i1-i0):][:i1-i0]
+				packed.PackRow(dst[r*rb+i0/2:(r+1)*rb], row, 4)
+			}
 		}
 	}
 	return dst

@@ -6,11 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
-// maxInstructions bounds a pickle together with those inside it. A tensor
-// takes about 50, so the largest released models take a fifth.
-const maxInstructions = 1 << 17
+// maxInstructions bounds a pickle together with those inside it. A layer of a
+// plain pickle takes 185 of them; Llama-405B has 882 layers.
+const maxInstructions = 1 << 18
+
+// maxMarks bounds the lists, tuples and dictionaries that are open at a time,
+// each of which costs whoever runs the pickle 256 bytes; a tensor has three.
+const maxMarks = 100
 
 // An argument says what follows the byte of an instruction.
 type argument int
@@ -54,8 +59,10 @@ func makeInstructions() (table [256]instruction) {
 
 const (
 	opStop     = '.'
-	opInstance = 'i' // names a class and calls it
-	opBlob     = 'C' // bytes behind a length of one byte
+	opMark     = '('
+	closing    = "tue" // instructions that end what a mark began
+	opInstance = 'i'   // names a class and calls it
+	opBlob     = 'C'   // bytes behind a length of one byte
 )
 
 // placeBytes is the length of what stands for a blob: its place and its length
@@ -64,8 +71,9 @@ const placeBytes = 16
 
 // A scanner checks a pickle without running it.
 type scanner struct {
-	b  []byte
-	at int
+	b     []byte
+	at    int
+	marks int // open
 }
 
 // scan checks the pickle at the start of b: every instruction is known, every
@@ -83,6 +91,15 @@ func scan(b []byte, allowed []string, budget *int) (program []byte, size int, er
 		}
 		if *budget--; *budget < 0 {
 			return nil, 0, fmt.Errorf("more than %d instructions, far more than tensors take", maxInstructions)
+		}
+		switch {
+		case op[0] == opMark:
+			s.marks++
+		case strings.IndexByte(closing, op[0]) >= 0:
+			s.marks--
+		}
+		if s.marks > maxMarks {
+			return nil, 0, fmt.Errorf("byte %d: more than %d lists inside each other", start, maxMarks)
 		}
 		data, err := s.argument(op[0], allowed)
 		if err != nil {

@@ -208,14 +208,21 @@ func codebook(grid, nibbles *array, b int) (*packed.Codebook, error) {
 	codes, stored := make([]uint8, in), nibbles.data()
 	for r := range rows {
 		unpackNibbles(codes, stored[r*in/2:(r+1)*in/2])
-		for c, code := range codes {
-			if code >= 1<<b {
-				return nil, fmt.Errorf("code %d at row %d, column %d, want below %d", code, r, c, 1<<b)
-			}
+		if c := outOfRange(codes, b); c >= 0 {
+			return nil, fmt.Errorf("code %d at row %d, column %d, want below %d", codes[c], r, c, 1<<b)
 		}
 		packed.PackRow(w.Codes[r*rb:(r+1)*rb], codes, b)
 	}
 	return w, nil
+}
+
+// outOfRange returns the first code of more than b bits, -1 for none: a nibble
+// has at most 4.
+func outOfRange(codes []uint8, b int) int {
+	if b == 4 {
+		return -1
+	}
+	return slices.IndexFunc(codes, func(code uint8) bool { return code >= 1<<b })
 }
 
 // unpackNibbles sets dst to the codes of src, two to a byte, the high nibble
