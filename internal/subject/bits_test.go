@@ -1,0 +1,137 @@
+package subject
+
+import (
+	"math"
+	"testing"
+)
+
+// options reads options by their scenario names.
+type options map[string]any
+
+func (o options) int(name string) float64   { return float64(o[name].(int64)) }
+func (o options) float(name string) float64 { return o[name].(float64) }
+func (o options) is(name string) bool       { return o[name].(bool) }
+
+// or is an option of which 0 means another value.
+func (o options) or(name string, zero float64) float64 {
+	if v := o.int(name); v != 0 {
+		return v
+	}
+	return zero
+}
+
+// groups is n·⌈d/G⌉, the groups of a matrix, of which 0 is the whole row.
+func (o options) groups(n, d float64) float64 { return n * math.Ceil(d/o.or("group", d)) }
+
+// rounded are the bits of a rounding grid (methods.md 4.1): a code a weight, a
+// 16-bit scale and, unless symmetric, a zero of b bits a group.
+func rounded(o options, n, d float64) float64 {
+	b := o.int("bits")
+	zero := b
+	if o.is("symmetric") {
+		zero = 0
+	}
+	return n*d*b + o.groups(n, d)*(16+zero)
+}
+
+// lowRankBits are those of a rank (4.6).
+func lowRankBits(o options, n, d float64) float64 {
+	r := math.Floor(o.float("bits") * n * d / (16 * (n + d)) * (1 + 1e-12))
+	if o.int("rank") > 0 {
+		r = o.int("rank")
+	}
+	return 16 * min(r, n, d) * (n + d)
+}
+
+// cellBits are those of rows of hashed cells with so many seeds (4.9).
+func cellBits(o options, n, d, rows, seeds, signs float64) float64 {
+	m := min(math.Floor(math.Floor((o.float("bits")*n*d-signs)/16)/rows), n*d)
+	return 16*rows*o.or("cells", m) + 64*seeds + signs
+}
+
+func magnitudeBits(o options, n, d float64) float64 {
+	signs := 0.0
+	if o["signs"] == "carried" {
+		signs = n * d
+	}
+	return cellBits(o, n, d, o.int("rows"), o.int("rows"), signs)
+}
+
+// formulas are the stored bits of an n×d matrix as methods.md writes them, for
+// sizes at which no code is padded.
+var formulas = map[string]func(o options, n, d float64) float64{
+	"int4": rounded,
+	"gptq": func(o options, n, d float64) float64 {
+		bits := rounded(o, n, d)
+		if o.is("act-order") && o["grid"] != "static" && o.or("group", d) < d {
+			bits += 32 * d // a group index for every column (4.2)
+		}
+		return bits
+	},
+	// 4.3: 32 bits a block, or 8, and then 32 for every 256 blocks and 32 for
+	// the offset.
+	"nf4": func(o options, n, d float64) float64 {
+		blocks := math.Ceil(n * d / o.int("block"))
+		if o.is("double-quant") {
+			return n*d*o.int("bits") + 8*blocks + 32*math.Ceil(blocks/256) + 32
+		}
+		return n*d*o.int("bits") + 32*blocks
+	},
+	// 2.7: b + 16·2^b·g/d.
+	"sketchtune": func(o options, n, d float64) float64 {
+		return n*d*o.int("bits") + 16*math.Exp2(o.int("bits"))*o.int("gpr")*n
+	},
+	"leanquant": func(o options, n, d float64) float64 {
+		return n*d*o.int("bits") + 16*math.Exp2(o.int("bits"))*o.int("gpr")*n
+	},
+	// 4.5: 48 bits a weight kept apart, and 32 for every row and one more.
+	"squeezellm": func(o options, n, d float64) float64 {
+		bits := n*d*o.int("bits") + 16*math.Exp2(o.int("bits"))*n
+		if kept := math.Floor(o.float("sparse") * n * d); kept > 0 {
+			bits += 48*kept + 32*(n+1)
+		}
+		return bits
+	},
+	// 4.9: 16-bit cells, 64-bit seeds, and signs where they are carried apart.
+	"hashednets": func(o options, n, d float64) float64 { return cellBits(o, n, d, 1, 2, 0) },
+	"robe":       func(o options, n, d float64) float64 { return cellBits(o, n, d, 1, 4, 0) },
+	"rzlinear": func(o options, n, d float64) float64 {
+		if o["hash"] == "two-level" {
+			return cellBits(o, n, d, 1, 7, 0)
+		}
+		return cellBits(o, n, d, 1, 4, 0)
+	},
+	"countsketch": func(o options, n, d float64) float64 { return cellBits(o, n, d, o.int("rows"), 2*o.int("rows"), 0) },
+	"countmin":    magnitudeBits,
+	"minmax":      magnitudeBits,
+	"svd":         lowRankBits,
+	"asvd":        lowRankBits,
+	"svdllm":      lowRankBits,
+}
+
+// TestFormulas compares the bytes that methods store with the formulas of
+// methods.md, exactly, at three shapes; TestStoredBytes compares them with what
+// is in memory. Every method has a formula, or is named with the reason.
+func TestFormulas(t *testing.T) {
+	for i := range methods {
+		m := &methods[i]
+		f, ok := formulas[m.Name]
+		if !ok {
+			if m.Compress != nil {
+				t.Errorf("%s: no formula", m.Name)
+			}
+			continue
+		}
+		for _, shape := range [][2]int{{256, 256}, {128, 512}, {768, 256}} {
+			n, d := shape[0], shape[1]
+			for _, o := range append(fixtureOf(t, m.Name).sizes, m.New()) {
+				if m.CheckShape(o, n, d) != nil {
+					continue
+				}
+				if got, want := 8*float64(m.StoredBytes(o, n, d)), f(Params(o), float64(n), float64(d)); got != want {
+					t.Errorf("%s %+v %d×%d: %v bits, the formula says %v", m.Name, o, n, d, got, want)
+				}
+			}
+		}
+	}
+}
