@@ -30,7 +30,7 @@ func TestFit(t *testing.T) {
 			out, in := shape[0], shape[1]
 			var last int64
 			fitted := 0
-			for bits := 0.05; bits < 20; bits *= 1.3 {
+			for bits := 0.05; bits < 40; bits *= 1.3 {
 				target := int64(bits * float64(out) * float64(in) / 8)
 				o, err := m.Fit(m.New(), out, in, target)
 				if err != nil {
