@@ -116,10 +116,12 @@ func TestSizes(t *testing.T) {
 		}
 	}
 	for _, o := range []Options{{Bits: 2}, {Bits: 3, Group: 64}, {Bits: 4, Group: 500, Symmetric: true}, {Bits: 8, Group: 7}, {Bits: 3, Group: 128, Symmetric: true}} {
-		const out, in = 5, 173
-		p, _ := compress(t, gaussian(out*in), out, in, o)
-		if got, want := StoredBytes(o, out, in), p.Bytes(); got != want {
-			t.Errorf("%+v: StoredBytes %d, stored %d", o, got, want)
+		for _, shape := range [][2]int{{5, 173}, {64, 1}, {1, 40}} {
+			out, in := shape[0], shape[1]
+			p, _ := compress(t, gaussian(out*in), out, in, o)
+			if got, want := StoredBytes(o, out, in), p.Bytes(); got != want {
+				t.Errorf("%+v on %d×%d: StoredBytes %d, stored %d", o, out, in, got, want)
+			}
 		}
 	}
 }
@@ -240,4 +242,16 @@ func BenchmarkCompress(b *testing.B) {
 			b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
 		})
 	}
+}
+
+// BenchmarkClip rounds every weight once for each of 80 ranges.
+func BenchmarkClip(b *testing.B) {
+	const out, in = 256, 1024
+	w := gaussian(out * in)
+	for b.Loop() {
+		if _, err := Compress(gemm.Config{Threads: 1}, w, out, in, Options{Bits: 3, Group: 64, MSEClip: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(out*in*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mweights/s")
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -219,6 +220,24 @@ func TestNearest(t *testing.T) {
 			if scale == 0 && (what[i] != 0 || math.Signbit(float64(what[i]))) {
 				t.Fatalf("NF%d: a zero became %v", bits, what[i])
 			}
+		}
+	}
+}
+
+// TestConstant: the levels -1, 0 and 1 are exact, so rows of zeros and of one
+// value, and blocks of one weight, come back as they were.
+func TestConstant(t *testing.T) {
+	for _, bits := range widths {
+		w := make([]float32, 3*70)
+		for i := range 70 {
+			w[i], w[140+i] = -0.3, 1e-42
+		}
+		if _, what := compress(t, w, 3, 70, Options{Bits: bits, Block: 35}); !slices.Equal(what, w) {
+			t.Errorf("NF%d: %v, want %v", bits, what, w)
+		}
+		w = gaussian(9)
+		if _, what := compress(t, w, 9, 1, Options{Bits: bits, Block: 1}); !slices.Equal(what, w) {
+			t.Errorf("NF%d, blocks of one: %v, want %v", bits, what, w)
 		}
 	}
 }
