@@ -61,7 +61,7 @@ func TestDescriptions(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
 		"gptq":  {"quantize_config.json", `{"bits":5,"group_size":0,"checkpoint_format":"marlin","dynamic":{"a":1}}`, `bits: 5, want one of 2, 3, 4, 8|group_size: 0|checkpoint_format: "marlin"|dynamic`},
 		"awq":   {"quant_config.json", `{"w_bit":3,"q_group_size":128,"version":"GEMV","zero_point":false}`, `bits: 3, want 4|version: "gemv"|zero_point: false`},
-		"lora":  {adapterConfig, `{"peft_type":"LORA","r":0,"use_dora":true,"fan_in_fan_out":true,"bias":"all","modules_to_save":["lm_head"],"rank_pattern":{"q":1}}`, `r: 0|use_dora|fan_in_fan_out|bias: "all"|modules_to_save|rank_pattern`},
+		"lora":  {adapterConfig, `{"peft_type":"LORA","r":0,"use_dora":true,"fan_in_fan_out":true,"bias":"all","modules_to_save":["lm_head"],"rank_pattern":{"q":1},"init_lora_weights":"pissa"}`, `r: 0|use_dora|fan_in_fan_out|bias: "all"|modules_to_save|rank_pattern|init_lora_weights: "pissa"`},
 		"other": {"config.json", `{"quantization_config":{"quant_method":"bitsandbytes"}}`, `quant_method "bitsandbytes", want gptq or awq`},
 		"plain": {"config.json", `{}`, `no quantization_config`},
 		"JSON":  {"config.json", `{`, `unexpected end of JSON input`},

@@ -35,11 +35,11 @@ type quantConfig struct {
 // readQuantConfig reads quantize_config.json, quant_config.json or the
 // quantization_config of config.json, and returns the path of the one found.
 func readQuantConfig(dir string) (q quantConfig, path string, err error) {
-	for name, method := range map[string]string{"quantize_config.json": GPTQ, "quant_config.json": AWQ} {
-		path = filepath.Join(dir, name)
+	for _, own := range []struct{ name, method string }{{"quantize_config.json", GPTQ}, {"quant_config.json", AWQ}} {
+		path = filepath.Join(dir, own.name)
 		if err := readJSON(path, &q); err == nil {
 			if q.Method == "" {
-				q.Method = method
+				q.Method = own.method
 			}
 			return q.normal(), path, nil
 		} else if !errors.Is(err, fs.ErrNotExist) {

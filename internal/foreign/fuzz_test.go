@@ -47,10 +47,17 @@ func hostile(victim string) map[string]struct{ pickle, want string } {
 		"a dictionary in itself":   {"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s.", "a dictionary, want a pair"},
 		"a list that calls itself": {"\x80\x02]q\x00h\x00ah\x00)R.", "REDUCE requires"},
 		"a tensor of no storage":   {"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(NK\x00)))tR.", "do not fit together"},
+		"a tensor with flags":      {"\x80\x03ctorch._utils\n_rebuild_tensor_v2\n(ctorch.storage\n_load_from_bytes\nB" + counted4(halfStorage) + "\x85RK\x00K\x01\x85K\x01\x85\x89N}tR.", "with flags"},
 		"a storage in a storage":   {nested(3), "a storage inside a storage"},
 		"an archive of nothing":    {"PK\x03\x04", "zip"},
 	}
 }
+
+// halfStorage is one zero of f16, in the older format of torch.save.
+var halfStorage = string(legacyMagic) + "\x80\x02M\xe9\x03.\x80\x02}.\x80\x02(" + word("storage") + "ctorch\nHalfStorage\n" + word("1") + word("cpu") +
+	"K\x01NtQ.\x80\x02](" + word("1") + "e.\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+
+func word(s string) string { return "X" + counted4(s) }
 
 func counted4(s string) string {
 	return string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s

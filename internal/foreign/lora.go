@@ -31,6 +31,7 @@ type loraConfig struct {
 	RankPattern  map[string]any  `json:"rank_pattern"`
 	AlphaPattern map[string]any  `json:"alpha_pattern"`
 	Save         json.RawMessage `json:"modules_to_save"`
+	Init         any             `json:"init_lora_weights"`
 }
 
 // check returns the faults of a description, the file path.
@@ -56,6 +57,9 @@ func (a loraConfig) check(path string) error {
 	}
 	if len(a.RankPattern)+len(a.AlphaPattern) > 0 {
 		bad("rank_pattern, alpha_pattern: settings of single layers are not implemented")
+	}
+	if s, ok := a.Init.(string); ok && !slices.Contains([]string{"gaussian", "eva", "orthogonal"}, s) {
+		bad("init_lora_weights: %q, under which the adapter belongs to another base than the model: convert it to a plain one", s)
 	}
 	if s := string(a.Save); s != "" && s != "null" && s != "[]" {
 		bad("modules_to_save: %s, want none", s)

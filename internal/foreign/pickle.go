@@ -167,6 +167,9 @@ func rebuildTensor(args []any) (any, error) {
 	if !ok || !ok2 || !ok3 || !ok4 || offset < 0 || len(shape) != len(stride) {
 		return nil, errors.New("a tensor whose storage, offset, size and stride do not fit together")
 	}
+	if len(args) > 6 && args[6] != nil {
+		return nil, errors.New("a tensor with flags such as conjugation, which is not implemented")
+	}
 	return &array{s, offset, shape, stride}, nil
 }
 
