@@ -68,6 +68,31 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestBudgetOfTarget: ranks are shared within the bytes of a target too.
+func TestBudgetOfTarget(t *testing.T) {
+	e := newEnv(t, tinyModel(t), 2)
+	for _, shared := range []*Case{
+		newCase(t, "svd", func(o *svd.Options) { o.Ranks = svd.Waterfill }),
+		newCase(t, "asvd", func(o *asvd.Options) { o.Ranks = svd.Waterfill }),
+		newCase(t, "svdllm", func(o *svdllm.Options) { o.Ranks = svd.Waterfill }),
+	} {
+		own := defaultCase(t, shared.Method.Name)
+		for _, c := range []*Case{shared, own} {
+			c.Target = &Target{Bits: 3}
+			c.Params["bytes"] = 3.0
+		}
+		ranks, bytes := ranksOf(t, open(t, e, shared))
+		uniform, most := ranksOf(t, open(t, e, own))
+		moved := false
+		for name, r := range ranks {
+			moved = moved || r != uniform[name]
+		}
+		if bytes > most || !moved {
+			t.Errorf("%s: %d bytes of %d, ranks %v, by themselves %v", shared.Method.Name, bytes, most, ranks, uniform)
+		}
+	}
+}
+
 // TestBaseInputs: the second moments that a method gets are those of the
 // uncompressed model, or with true-sequential of the layers before as they are
 // compressed; the first group sees the same.

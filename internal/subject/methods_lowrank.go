@@ -12,7 +12,7 @@ import (
 // lowrankMethods store a product of two thin matrices (methods.md 4.6).
 func lowrankMethods() []Method {
 	plain := lowrank(
-		func(o *svd.Options, rank int) *svd.Options { s := *o; s.Rank, s.Ranks = rank, svd.Uniform; return &s },
+		func(o *svd.Options, rank int) *svd.Options { s := *o; s.Rank = rank; return &s },
 		func(m Matrix, _ *svd.Options) ([]float32, error) { return m.W, nil },
 		func(m Matrix, o *svd.Options) (*packed.LowRank, float64, error) {
 			return svd.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, o.Size().RankOf(m.Spec.Out, m.Spec.In), m.Seed)
@@ -22,7 +22,7 @@ func lowrankMethods() []Method {
 	plain.Check = func(o any) []error { return o.(*svd.Options).Size().Check() }
 
 	scaled := lowrank(
-		func(o *asvd.Options, rank int) *asvd.Options { s := *o; s.Rank, s.Ranks = rank, svd.Uniform; return &s },
+		func(o *asvd.Options, rank int) *asvd.Options { s := *o; s.Rank = rank; return &s },
 		func(m Matrix, o *asvd.Options) ([]float32, error) { return asvd.Scale(m.W, m.MeanAbs, o.Alpha), nil },
 		func(m Matrix, o *asvd.Options) (*packed.LowRank, float64, error) {
 			return asvd.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, m.MeanAbs, o.Size().RankOf(m.Spec.Out, m.Spec.In), *o, m.Seed)
@@ -32,11 +32,7 @@ func lowrankMethods() []Method {
 	scaled.Check = func(o any) []error { return o.(*asvd.Options).Check() }
 
 	whitened := lowrank(
-		func(o *svdllm.Options, rank int) *svdllm.Options {
-			s := *o
-			s.Rank, s.Ranks = rank, svd.Uniform
-			return &s
-		},
+		func(o *svdllm.Options, rank int) *svdllm.Options { s := *o; s.Rank = rank; return &s },
 		func(m Matrix, _ *svdllm.Options) ([]float32, error) {
 			root, err := m.Root()
 			if err != nil {
