@@ -85,6 +85,17 @@ func benchWeights(in int) map[string]func() packed.Weight {
 		out := matrixBytes/2/256 - in
 		return &packed.LowRank{Out: out, In: in, Rank: 256, U: halves(out * 256), V: halves(256 * in)}
 	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, v := range []packed.Binary{{Regions: 2, Keep: 8}, {Regions: 3, Keep: 4}} {
+		v.Out, v.In, v.Block = matrixBytes*8/3/in, in, 128
+		m[fmt.Sprintf("binary/regions=%d/keep=%d", v.Regions, v.Keep)] = func() packed.Weight { return packed.RandomBinary(rng, v) }
+	}
+	m["partial/salient=1:10"] = func() packed.Weight {
+		return kerneltest.Variants(packed.KindPartial, in)[2].Make(rng, matrixBytes*8/3/in, in)
+	}
+	m["signs"] = func() packed.Weight {
+		return kerneltest.Variants(packed.KindSigns, in)[0].Make(rng, matrixBytes*8/in, in)
+	}
 	return m
 }
 

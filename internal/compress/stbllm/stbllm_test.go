@@ -101,6 +101,28 @@ func TestReference(t *testing.T) {
 	}
 }
 
+// TestCompensation: moving errors lowers the H-weighted error. With a factor of
+// H = I none are moved, and by magnitude the searches do not depend on H.
+func TestCompensation(t *testing.T) {
+	s := quanttest.Copied(t)
+	for _, name := range []string{quanttest.Heavy, quanttest.Gauss} {
+		m := s.Matrix(t, name)
+		o := DefaultOptions()
+		o.Saliency = binarize.Magnitude
+		var e [2]float64
+		for i, h := range [][]float64{m.H, identity(m.In)} {
+			p, _, err := Compress(gemm.Config{}, m.W, m.Out, m.In, squares(m.H, m.In), factor(t, h, m.In, o), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e[i] = m.Weighted(dequantized(p))
+		}
+		if !(e[0] < e[1]) {
+			t.Errorf("%s: e_H %v with compensation, %v without", name, e[0], e[1])
+		}
+	}
+}
+
 // TestScores works the importances of a row of 4 weights. Over the column sums
 // 2 2 4 8 and the row sum 8 the weights 1 -1 2 4 have the shares ½+⅛ ½+⅛ ½+¼
 // ½+½; mean squares of 16 0 1 1 make norms of 4 0 1 1, and channel 1 is dead.
