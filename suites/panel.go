@@ -21,6 +21,7 @@ type panel struct {
 	delta    []float32
 	out, in  int
 	sketch   *packed.Codebook
+	stored   int64 // bytes of the case's matrix
 	spectrum approx.Spectrum
 	item     string
 	sample   int
@@ -74,7 +75,7 @@ func (p panel) emit(out Out) error {
 	}{
 		{"update_rank8_err_sq", 8},
 		{"update_trainable_err_sq", approx.EqualTrainables(entries, p.out, p.in)},
-		{"update_bytes_err_sq", approx.EqualBytes(p.sketch.Bytes(), p.out, p.in)},
+		{"update_bytes_err_sq", approx.EqualBytes(p.stored, p.out, p.in)},
 	} {
 		rank := min(low.rank, len(p.spectrum))
 		lines = append(lines, line(low.metric, p.spectrum.ErrSq(rank), float64(rank)))
@@ -106,7 +107,7 @@ func runPair(ctx context.Context, c *Context, s *subject.Subject, d *deltaOption
 			return err
 		}
 		if sketch, ok := approx.Sketch(what); ok {
-			if err := emitPair(s, d, tuned, spec, sketch, out); err != nil {
+			if err := emitPair(s, d, tuned, spec, sketch, what.Bytes(), out); err != nil {
 				return fmt.Errorf("tensor %s: %w", spec.Name, err)
 			}
 		} else {
@@ -121,12 +122,12 @@ func runPair(ctx context.Context, c *Context, s *subject.Subject, d *deltaOption
 }
 
 // emitPair measures the update of one matrix.
-func emitPair(s *subject.Subject, d *deltaOptions, tuned *subject.Model, spec model.LinearSpec, sketch *packed.Codebook, out Out) error {
+func emitPair(s *subject.Subject, d *deltaOptions, tuned *subject.Model, spec model.LinearSpec, sketch *packed.Codebook, stored int64, out Out) error {
 	delta, baseSq, err := difference(tuned.Weights(), s.Env.Model.Weights(), spec)
 	if err != nil {
 		return err
 	}
-	p := panel{cfg: s.Env.Gemm, delta: delta, out: spec.Out, in: spec.In, sketch: sketch, item: spec.Name}
+	p := panel{cfg: s.Env.Gemm, delta: delta, out: spec.Out, in: spec.In, sketch: sketch, stored: stored, item: spec.Name}
 	if p.spectrum, err = d.spectrum(spec.Name, p); err != nil {
 		return err
 	}
@@ -215,7 +216,7 @@ func runDrawn(ctx context.Context, s *subject.Subject, d *deltaOptions, out Out)
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				p := panel{cfg: s.Env.Gemm, delta: factors.Prescribed(s.Env.Gemm, eta), out: n, in: n, sketch: sketch,
+				p := panel{cfg: s.Env.Gemm, delta: factors.Prescribed(s.Env.Gemm, eta), out: n, in: n, sketch: sketch, stored: what.Bytes(),
 					item: fmt.Sprintf("%dx%d,eta%s", n, n, strconv.FormatFloat(eta, 'g', -1, 64)), sample: draw,
 					controls: []int{draw}}
 				if p.spectrum, err = d.spectrum(fmt.Sprintf("%s,%d", p.item, draw), p); err != nil {

@@ -14,9 +14,15 @@ import (
 // say of Δ = W' − W is Δ's projection on the matrices that are constant on the
 // clusters (methods.md 2.9).
 
-// Sketch returns w as a matrix of codes and tables; ok is false for another
-// format.
+// Sketch returns the codes and tables of w: those of a codebook, or of a
+// codebook with a sparse matrix added, whose single weights are not trained.
+// ok is false for another format.
 func Sketch(w packed.Weight) (sketch *packed.Codebook, ok bool) {
+	if s, sum := w.(*packed.Sum); sum && len(s.Terms) == 2 {
+		if _, sparse := s.Terms[1].(*packed.Sparse); sparse {
+			w = s.Terms[0]
+		}
+	}
 	sketch, ok = w.(*packed.Codebook)
 	return sketch, ok
 }

@@ -78,6 +78,23 @@ func TestProjectByHand(t *testing.T) {
 	}
 }
 
+// TestSketch: a codebook is one with a sparse matrix added, and nothing else is.
+func TestSketch(t *testing.T) {
+	w, a := drawn(2, 8, 2, 8, 1)
+	sum := func(terms ...packed.Weight) packed.Weight { return &packed.Sum{Terms: terms} }
+	for _, tt := range []struct {
+		w    packed.Weight
+		want bool
+	}{
+		{w, true}, {sum(w, &packed.Sparse{Out: 2, In: 8}), true},
+		{nil, false}, {dense(2, 8, a), false}, {sum(w, w), false}, {sum(w, &packed.LowRank{Out: 2, In: 8}), false}, {sum(dense(2, 8, a), &packed.Sparse{Out: 2, In: 8}), false},
+	} {
+		if got, ok := Sketch(tt.w); ok != tt.want || ok && got != w {
+			t.Errorf("%T %+v: %v", tt.w, tt.w, ok)
+		}
+	}
+}
+
 // TestKMeansBounds: no mapping of as many tables projects better than the one
 // that Δ has itself; with as many values as there are, nothing is lost.
 func TestKMeansBounds(t *testing.T) {
