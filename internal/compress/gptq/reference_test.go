@@ -2,6 +2,7 @@ package gptq
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -43,10 +44,9 @@ func levels(w []float64, o Options, f16 bool) (scale, zero float64) {
 	return scale, math.RoundToEven(-lo / scale)
 }
 
-func gptqPlain(t *testing.T, m *quanttest.Matrix, o Options, f16 bool) plain {
+func gptqPlain(t *testing.T, m *quanttest.Matrix, perm []int, u *mat.TriDense, o Options, f16 bool) plain {
 	t.Helper()
 	n, d, size := m.Out, m.In, o.group(m.In)
-	perm, u := upper(t, m, o)
 	// Columns in the order of processing; those of dead channels are 0.
 	w := make([]float64, n*d)
 	for k, j := range perm {
@@ -202,9 +202,21 @@ func TestReference(t *testing.T) {
 	}
 	quanttest.Run(t, func(t *testing.T, s *quanttest.Set) {
 		results, names := quanttest.Results[figures](t, s, "gptq")
+		type factor struct {
+			perm []int
+			u    *mat.TriDense
+		}
+		factors := map[string]factor{}
 		for _, name := range names {
 			m, o := s.Matrix(t, name), optionsOf(name)
-			exact := gptqPlain(t, m, o, false)
+			matrix, _, _ := strings.Cut(name, ".")
+			key := fmt.Sprint(matrix, o.ActOrder)
+			f, ok := factors[key]
+			if !ok {
+				f.perm, f.u = upper(t, m, o)
+				factors[key] = f
+			}
+			exact := gptqPlain(t, m, f.perm, f.u, o, false)
 			if e := m.Weighted(exact.what); !quanttest.Close(e, results[name].EH, 1e-6) {
 				t.Errorf("%s: plain e_H %.12g, want %.12g", name, e, results[name].EH)
 			}
@@ -215,7 +227,7 @@ func TestReference(t *testing.T) {
 				compareGrids(t, s, name, exact)
 			}
 			p, what := compress(t, m, o)
-			half := gptqPlain(t, m, o, true)
+			half := gptqPlain(t, m, f.perm, f.u, o, true)
 			tolerance := 1e-3
 			if o.Grid != Static && o.group(m.In) < m.In {
 				tolerance = 5e-3
@@ -234,6 +246,26 @@ func TestReference(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestOddGroups compares with the plain form, as TestReference does, for
+// groups that are no multiple of a leaf of compensation or of its blocks, and
+// leave a short last one.
+func TestOddGroups(t *testing.T) {
+	m := quanttest.Copied(t).Matrix(t, quanttest.Gauss)
+	for _, act := range []bool{false, true} {
+		perm, u := upper(t, m, with(func(o *Options) { o.ActOrder = act }))
+		for grid, groups := range map[string][]int{Current: {1, 7, 48, 100, 250}, Lagged: {1, 16, 64, 256}, Static: {48, 100}} {
+			for _, group := range groups {
+				o := with(func(o *Options) { o.Bits, o.ActOrder, o.Grid, o.Group, o.Symmetric = 3, act, grid, group, group == 48 })
+				_, what := compress(t, m, o)
+				want := gptqPlain(t, m, perm, u, o, true)
+				if got, want := m.Weighted(what), m.Weighted(want.what); !quanttest.Close(got, want, 5e-3) {
+					t.Errorf("%+v: e_H %.9g, want %.9g", o, got, want)
+				}
+			}
+		}
+	}
 }
 
 // compareGrids holds codes, zeros and scales of the plain form to the
