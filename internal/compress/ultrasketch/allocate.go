@@ -1,36 +1,11 @@
 package ultrasketch
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"math/big"
 	"slices"
 )
-
-// classes sorts channels by importance, ascending and stable, and cuts them
-// into count classes as equal as possible, the larger ones first. It returns
-// the class of each channel.
-func classes(importance []float64, count int) []uint8 {
-	order := make([]int, len(importance))
-	for j := range order {
-		order[j] = j
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(importance[a], importance[b]) })
-	class := make([]uint8, len(importance))
-	size, larger := len(order)/count, len(order)%count
-	for g := range count {
-		n := size
-		if g < larger {
-			n++
-		}
-		for _, j := range order[:n] {
-			class[j] = uint8(g)
-		}
-		order = order[n:]
-	}
-	return class
-}
 
 // A Column is one input channel of a matrix, or with tiles some adjacent ones,
 // as the allocation of cells sees it.

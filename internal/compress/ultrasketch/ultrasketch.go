@@ -49,9 +49,9 @@ func Seeds(seed uint64, rows int) []uint64 {
 // scale. The result does not depend on cfg.Threads.
 //
 // Weights are compared in float32, and the cells rounded toward zero to their
-// width afterwards, so |ŵ| ≤ |w| holds for what is stored, but for reading C
-// of negative cells and a second level. The error names a field of the options,
-// or the first weight or importance that is not usable.
+// width afterwards, so |ŵ| ≤ |w| holds for what is stored, but not for the sum
+// of two levels. The error names a field of the options, or the first weight or
+// importance that is not usable.
 func Compress(cfg gemm.Config, w []float32, out, in int, importance []float64, o Options, seed uint64) (packed.Weight, Diagnostics, error) {
 	if len(w) != out*in || len(importance) != in {
 		panic(fmt.Sprintf("ultrasketch: %d weights and %d importances, want %d×%d and %d", len(w), len(importance), out, in, in))
