@@ -49,18 +49,26 @@ func Compress(cfg gemm.Config, w []float32, f Form, seed uint64) (*packed.Hashed
 	if m.Signs != nil {
 		fillSigns(cfg, m, w)
 	}
-	strips := stripsOf(m)
+	n := float64(m.Out) * float64(m.In)
+	d := Diagnostics{CellsPerWeight: float64(len(m.Cells)) / n, Lambda: n / float64(m.Size)}
+	sorted := m.Addressing == packed.AddressWeights && m.Size >= sortedCells
+	strips := [][2]int{{0, m.Out}}
+	if !sorted {
+		strips = stripsOf(m)
+	}
 	parts := make([][]cell, len(strips))
 	for i := range parts {
 		parts[i] = make([]cell, m.Size)
 	}
-	n := float64(m.Out) * float64(m.In)
-	d := Diagnostics{CellsPerWeight: float64(len(m.Cells)) / n, Lambda: n / float64(m.Size)}
 	for k := range m.Rows {
-		cfg.Parallel(len(strips), func(i int) {
-			clear(parts[i])
-			gather(parts[i], m, k, w, strips[i], f.Fill)
-		})
+		if k > 0 {
+			cfg.Parallel(len(parts), func(i int) { clear(parts[i]) })
+		}
+		if sorted {
+			gatherSorted(cfg, parts[0], m, k, w, f.Fill)
+		} else {
+			cfg.Parallel(len(strips), func(i int) { gather(parts[i], m, k, w, strips[i], f.Fill) })
+		}
 		alone, empty := closeCells(cfg, m.Cells[k*m.Size:(k+1)*m.Size], parts, f.Fill)
 		d.CollisionRate += (n - float64(alone)) / n / float64(m.Rows)
 		d.Unoccupied += float64(empty) / float64(len(m.Cells))

@@ -156,6 +156,35 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// TestSorted: weights sorted by bucket make the cells that they make one by
+// one, by rising address in both, in more rows than are sorted at a time.
+func TestSorted(t *testing.T) {
+	const out, in = 1100, 2000
+	if out*in <= maxBatches*batchWeights {
+		t.Fatal("one round of batches takes it all")
+	}
+	w := normal(out*in, 6)
+	for _, f := range forms(out, in) {
+		if f.Matrix.Addressing != packed.AddressWeights || f.Matrix.Rows == 5 {
+			continue
+		}
+		f.Cells = 40_000
+		h, _ := compress(t, w, f.Form, 3)
+		for k := range h.Rows {
+			cells := make([]cell, h.Size)
+			gather(cells, h, k, w, [2]int{0, out}, f.Fill)
+			for i, c := range cells {
+				if c.load == 0 {
+					c = cell{load: 1}
+				}
+				if got, want := h.Cells[k*h.Size+i], closed(c, f.Fill); got != want {
+					t.Fatalf("%s: row %d, cell %d: %#04x, want %#04x", f.name, k, i, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestThreads: the bytes are the same whatever the number of threads.
 func TestThreads(t *testing.T) {
 	const out, in = 96, 130
