@@ -73,6 +73,16 @@ func benchWeights(in int) map[string]func() packed.Weight {
 			}
 		}
 	}
+	for _, bits := range []int{2, 3, 4} {
+		m[fmt.Sprintf("levels/bits=%d/block=64", bits)] = func() packed.Weight {
+			out := matrixBytes * 8 / (in * bits)
+			absmax := make([]float32, out*in/64)
+			for i := range absmax {
+				absmax[i] = 0.0625
+			}
+			return &packed.Levels{Out: out, In: in, Bits: bits, Block: 64, Codes: words(out * packed.RowBytes(in, bits)), Absmax: absmax}
+		}
+	}
 	for dtype, size := range map[string]int{"F32": 4, "F16": 2, "BF16": 2} {
 		m["dense/"+dtype] = func() packed.Weight {
 			out := matrixBytes / (in * size)
