@@ -195,25 +195,26 @@ func (d *deltaOptions) checkpoint(c *Context) *subject.Model {
 	return m
 }
 
-// deltaCost guesses the work of one case: the decomposition of n×n numbers takes
-// some n³·1.5 ns, clustering and shuffling some 1 µs a weight.
+// deltaCost guesses the work of one case. To decompose n×n numbers, which cases
+// share, takes some n³·1.5 ns; clustering, for k-means and the case's mapping,
+// some 1 µs a weight, and all else a tenth of that.
 func deltaCost(c *Context, d *deltaOptions) Cost {
 	var cost Cost
-	add := func(out, in, times int) {
+	add := func(out, in, decomposed, clustered, measured int) {
 		n, weights := float64(min(out, in)), float64(out)*float64(in)
-		cost.Seconds += float64(times) * (n*n*n*1.5e-9 + weights*1e-6)
+		cost.Seconds += float64(decomposed)*n*n*n*1.5e-9/float64(max(len(c.Cases), 1)) + (float64(clustered)+0.1*float64(measured))*weights*1e-6
 		cost.Bytes = max(cost.Bytes, int64(6*4*weights))
 	}
 	if d.drawn() {
 		for _, n := range d.Size {
-			add(n, n, d.Draws*(len(d.Eta)+1))
+			add(n, n, d.Draws*(len(d.Eta)+2), d.Draws+len(d.Eta), d.Draws*len(d.Eta))
 		}
 		return cost
 	}
 	tuned := d.checkpoint(c)
 	for _, s := range c.Env.Model.Linears() {
 		if _, ok := tuned.Tensors.Tensor(s.Name); ok {
-			add(s.Out, s.In, 1)
+			add(s.Out, s.In, 1, 1, d.Draws)
 		}
 	}
 	return cost

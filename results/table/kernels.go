@@ -87,7 +87,7 @@ func (b *builder) productValue(row Row, from summary.Row, key string) string {
 		return strings.Join(from.Values(key), " and ")
 	case row.Cells[i].Value != nil:
 		return strconv.FormatFloat(*row.Cells[i].Value, 'g', -1, 64)
-	case b.t.Columns[i].Unit == "":
+	case b.t.Columns[i].Unit == "" && row.Cells[i].Text != Dash:
 		return row.Cells[i].Text
 	}
 	return ""

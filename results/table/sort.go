@@ -71,6 +71,9 @@ func SortKeys(rep *summary.Report) []string {
 				columns = append(columns, c.Column)
 			}
 		}
+		for _, t := range updateTables(g, "", nil) {
+			columns = append(columns, t.Columns...)
+		}
 		for _, c := range columns {
 			if !slices.Contains(all, c.Key) {
 				all = append(all, c.Key)

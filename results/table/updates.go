@@ -258,6 +258,8 @@ var theoremColumns = []updateColumn{
 		c := e.crossover
 		random, codes := c.Holds(c.Random), c.Holds(c.Projection)
 		switch {
+		case c.Random.Missing != "" && c.Projection.Missing != "":
+			return word("")
 		case random && codes:
 			return word("both")
 		case random:

@@ -2,10 +2,12 @@ package table_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sketchbench/sketchbench/results"
+	"github.com/sketchbench/sketchbench/results/keys"
 	"github.com/sketchbench/sketchbench/results/summary"
 	"github.com/sketchbench/sketchbench/results/table"
 )
@@ -76,6 +78,20 @@ func TestUpdateTables(t *testing.T) {
 	}
 	if len(tables) != 2 || strings.Contains(text, "‖W−Ŵ‖") || strings.Contains(text, "baseline") {
 		t.Errorf("%d tables:\n%s", len(tables), text)
+	}
+	rep, err := summary.Of(m.recs, summary.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := table.SortKeys(rep)
+	for _, key := range []string{"update_ratio", "sketch_wins", "tensor", "projection_error"} {
+		if !slices.Contains(names, key) {
+			t.Errorf("no key %s to sort by among %v", key, names)
+		}
+	}
+	order := keys.ParseOrder([]string{"-tensor"})
+	if sorted := table.Build(rep, order); sorted[1].Rows[0].Cells[1].Text != "layers.0.v" || sorted[1].Rows[5].Cells[1].Text != "layers.0.down" {
+		t.Errorf("sorted downwards, the first row is %+v", sorted[1].Rows[0].Cells[:2])
 	}
 	var tex bytes.Buffer
 	if err := table.LaTeX(&tex, tables); err != nil || strings.Contains(tex.String(), "[U+") {
