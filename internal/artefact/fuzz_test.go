@@ -23,6 +23,11 @@ func small(tb testing.TB, dir string) (manifest, shard []byte) {
 			tb.Fatal(err)
 		}
 	}
+	for i, c := range sharing() {
+		if err := w.AddPooled("pool.0", fmt.Sprintf("p.%d.weight", i), c, 1); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	if err := w.AddTensor(norm()); err != nil {
 		tb.Fatal(err)
 	}
@@ -73,6 +78,7 @@ func FuzzOpen(f *testing.F) {
 	edit(`"kind": "vector"`, `"kind": "dense"`)
 	edit(`"name": "codes"`, `"name": ""`)
 	edit(`"bytes": 12`, `"bytes": -12`)
+	edit(`"pool": "pool.0"`, `"pool": "l.grid.weight"`)
 	edit(`"format": 1`, `"format": 1e0`)
 	edit(`"bits": 4`, `"bits": {"a": [[]]}`)
 	edit(`.safetensors"`, `/../../x.safetensors"`)

@@ -174,8 +174,8 @@ func (a *Artefact) checkEntry(e *Entry) error {
 		return fmt.Errorf("kind %q with %d bytes declared", e.Kind, e.Declared)
 	}
 	asIs := e.Kind == KindVector || e.Kind == packed.KindDense
-	if asIs && (len(e.Parts) != 1 || e.Parts[0].Name != "") {
-		return fmt.Errorf("kind %q with %d parts, want one without a name", e.Kind, len(e.Parts))
+	if asIs && (len(e.Parts) != 1 || e.Parts[0].Name != "" || e.Parts[0].Pool != "") {
+		return fmt.Errorf("kind %q with %d parts, want one without a name or a pool", e.Kind, len(e.Parts))
 	}
 	var sum int64
 	for _, p := range e.Parts {

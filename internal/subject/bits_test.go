@@ -119,18 +119,30 @@ var formulas = map[string]func(o options, n, d float64) float64{
 	// 1 + 16(n+d)/(nd).
 	"onebit": func(o options, n, d float64) float64 { return n*d + 16*(n+d) },
 	// 3.7: the cells of R rows, a row ending on a byte, their seeds, the class map
-	// and the class sizes, and 16-bit scales of narrow cells.
+	// and the class sizes, 16-bit scales of narrow cells, and a plane of signs; a
+	// shared sketch is held by the method's own tests.
 	"ultrasketch": func(o options, n, d float64) float64 {
-		c, r := o.int("cell"), o.int("rows")
-		if o["reading"] == "B" || o["reading"] == "S" || o["scope"] != "matrix" || o.int("tile") > 0 || o.int("levels") > 1 {
-			return math.NaN() // held by the method's own tests, form by form
+		if o["scope"] != "matrix" {
+			return math.NaN()
 		}
-		cells := min(math.Floor(math.Floor(o.float("bits")*n*d/c)/r), n*d)
-		bits := 8*r*math.Ceil(cells*c/8) + 64*r + 3*d + 32*8
+		c, r, levels := o.int("cell"), o.int("rows"), o.int("levels")
+		if o["reading"] == "S" {
+			r *= 2
+		}
+		cells := min(math.Floor(math.Floor(o.float("bits")/levels*n*d/c)/r), n*d)
+		columns, classes := d, 8.
+		if t := o.int("tile"); t > 0 {
+			columns = math.Ceil(d / t)
+			classes = min(8, columns, max(1, math.Floor(cells/(2*o.int("window")))))
+		}
+		bits := 8*r*math.Ceil(cells*c/8) + 64*r + 8*math.Ceil(3*columns/8) + 32*classes
 		if c < 16 {
-			bits += 16 * r * 8
+			bits += 16 * r * classes
 		}
-		return bits
+		if o["reading"] == "B" {
+			bits += n * 8 * math.Ceil(d/8)
+		}
+		return levels * bits
 	},
 	// 4.9: 16-bit cells, 64-bit seeds, and signs where they are carried apart.
 	"hashednets": func(o options, n, d float64) float64 { return cellBits(o, n, d, 1, 2, 0) },
