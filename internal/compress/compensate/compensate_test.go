@@ -415,7 +415,7 @@ func TestErrors(t *testing.T) {
 		{"NaN", []float32{1, 0, nan, 1}, FactorOptions{}, "second moments: H[1,0] is NaN"},
 		{"negative", []float32{1, 0, 0, -2}, FactorOptions{}, "second moments: H[1,1] is -2"},
 		{"damp", []float32{1, 0, 0, 1}, FactorOptions{Damp: -1}, "damp: -1, want a finite number of 0 or more"},
-		{"singular", []float32{1, 3, 3, 1}, FactorOptions{Damp: 0.1}, "second moments 2×2 with damp 0.1, added 10 times (1 on the diagonal): "},
+		{"singular", []float32{1, 3, 3, 1}, FactorOptions{Damp: 0.1}, "second moments 2×2 with damp 0.1 added 10 times (1 on the diagonal): "},
 		{"singular", []float32{1, 3, 3, 1}, FactorOptions{Damp: 0.1}, "; try a damp of 10"},
 		{"undamped", []float32{1, 1, 1, 1}, FactorOptions{}, "; try a damp of 0.01"},
 	} {

@@ -114,8 +114,12 @@ func (f *Factor) damp(cfg gemm.Config, h []float32, damp, mean float64) error {
 			return nil
 		}
 		if damp == 0 || k == dampings {
-			return fmt.Errorf("second moments %d×%d with damp %g, added %d times (%.3g on the diagonal): %w; try a damp of %g",
-				d, d, damp, k, f.Damping, err, max(100*damp, 0.01))
+			times := ""
+			if k > 1 {
+				times = fmt.Sprintf(" added %d times", k)
+			}
+			return fmt.Errorf("second moments %d×%d with damp %g%s (%.3g on the diagonal): %w; try a damp of %g",
+				d, d, damp, times, f.Damping, err, max(100*damp, 0.01))
 		}
 		mirror(cfg, h, d)
 	}
