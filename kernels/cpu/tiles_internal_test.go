@@ -9,17 +9,19 @@ import (
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
-// sketchOf draws an out×in sketch of one class with 16-bit cells of half a bit
-// per weight in three rows.
+// sketchOf draws an out×in sketch of eight classes with 16-bit cells of half a
+// bit per weight in three rows, as ultrasketch makes them.
 func sketchOf(out, in, tile, window int) *packed.Cells {
 	rng := rand.New(rand.NewPCG(1, 2))
 	w := &packed.Cells{
 		Out: out, In: in, Rows: 3, Bits: 16, Reading: packed.ReadingMagnitude, Hash: packed.HashMix64,
 		Tile: tile, Window: window, Seeds: []uint64{rng.Uint64(), rng.Uint64(), rng.Uint64()},
-		Sizes: []uint32{uint32(out * in / 96)}, Cells: packed.RandomF16(rng, out*in/96*3),
+		Sizes: slices.Repeat([]uint32{uint32(out * in / 96 / 8)}, 8), Cells: packed.RandomF16(rng, out*in/96/8*8*3),
 	}
 	_, columns := w.Units()
-	w.Class = make([]uint8, columns)
+	for range columns {
+		w.Class = append(w.Class, uint8(rng.IntN(8)))
+	}
 	return w
 }
 
