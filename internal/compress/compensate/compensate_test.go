@@ -82,12 +82,15 @@ func run(t testing.TB, cfg gemm.Config, w []float32, out, in int, f *Factor, rou
 	return codes, what
 }
 
-// grids rounds on one grid per row, from the original weights.
+// grids rounds on one asymmetric grid per row, from the original weights, with
+// the scale in full precision, as the references have it.
 func grids(w []float32, in, bits int) single {
 	var g []grid.Grid
 	for i := 0; i < len(w); i += in {
-		row := w[i : i+in]
-		g = append(g, grid.New(float64(slices.Min(row)), float64(slices.Max(row)), bits, false))
+		row, top := w[i:i+in], float64(int(1)<<bits-1)
+		lo, hi := min(0, float64(slices.Min(row))), max(0, float64(slices.Max(row)))
+		scale := (hi - lo) / top
+		g = append(g, grid.Grid{Scale: scale, Zero: math.RoundToEven(-lo / scale), Max: top})
 	}
 	return func(r, _ int, x float32) (uint8, float32) {
 		q := g[r].Code(float64(x))

@@ -10,8 +10,8 @@ const (
 	clipGrid  = 100
 )
 
-// Clip returns the grid, made by a function such as New or New16 from the ends
-// of a range, that rounds w with the least Σ|ŵ-w|^2.4 of those with the range
+// Clip returns the grid, made by a function such as New16 from the ends of a
+// range, that rounds w with the least Σ|ŵ-w|^2.4 of those with the range
 // from p·lo to p·hi, p = 1, 0.99 … 0.21. Symmetric grids want lo = -hi.
 func Clip[T any](w []float32, lo, hi float64, symmetric bool, grid func(lo, hi float64) (Grid, T, error)) (best Grid, extra T, err error) {
 	lo, hi = span(lo, hi, symmetric)

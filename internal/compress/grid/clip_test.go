@@ -27,7 +27,7 @@ func TestClipReference(t *testing.T) {
 					lo, hi = min(lo, float64(v)), max(hi, float64(v))
 				}
 				g, _, err := Clip(w, lo, hi, symmetric, func(lo, hi float64) (Grid, int, error) {
-					return New(lo, hi, bits, symmetric), 0, nil
+					return exact(lo, hi, bits, symmetric), 0, nil
 				})
 				if err != nil {
 					t.Fatal(err)

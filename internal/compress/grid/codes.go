@@ -7,15 +7,16 @@ import (
 )
 
 // Codes sets dst[i] to Code(w[i]), much faster. The scale must be an f16 value
-// as from New16, dst as long as w, and no |w[i]| above 2¹⁰ scales. The
+// as from New16, dst as long as w, and every |w[i]| below 2¹¹ scales: Clip leaves
+// weights up to 255/0.21, or 1.5 times as many where the scale is subnormal. The
 // instruction set, which the machine must have, changes no code.
 //
-// It multiplies by 1/Scale instead of dividing. The product is within 2⁻⁴² of
-// the quotient. An f16 scale has at most 11 significant bits and a weight 24,
-// so a quotient other than half an odd number is 2⁻²⁶ or more away from the
-// next such number; and rounding the product to multiples of 2⁻⁴⁰ brings a
-// quotient that is half an odd number back to where it belongs. Then half goes
-// to even as in Code.
+// It multiplies by 1/Scale instead of dividing. The product misses the quotient
+// by at most 2⁻⁵² of it, less than 2⁻⁴¹. An f16 scale has at most 11 significant
+// bits and a weight 24, so a quotient other than half an odd number is 2⁻²⁶ or
+// more away from the next such number; and rounding the product to multiples of
+// 2⁻⁴⁰ brings a quotient that is half an odd number back to where it belongs.
+// Then half goes to even as in Code.
 func (g Grid) Codes(isa gemm.ISA, dst []uint8, w []float32) {
 	dst = dst[:len(w)]
 	n := g.codesFast(isa, dst, w)

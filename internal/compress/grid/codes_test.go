@@ -10,7 +10,8 @@ import (
 )
 
 // TestCodes compares with Code: normal weights, and quotients that are half an
-// odd number with their neighbours, for scales of all sizes.
+// odd number with their neighbours, for scales of all sizes, among them those
+// far beyond the grid that a narrow range of Clip leaves.
 func TestCodes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 3000 {
@@ -21,8 +22,10 @@ func TestCodes(t *testing.T) {
 		w := []float32{0, float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32}
 		for range 20 + rng.IntN(20) {
 			w = append(w, float32(g.Scale*g.Max*rng.NormFloat64()/2))
-			tie := float32(g.Scale * (float64(rng.IntN(2<<bits)-1<<bits) + 0.5))
-			w = append(w, tie, math.Nextafter32(tie, 1e30), math.Nextafter32(tie, -1e30))
+			for _, reach := range []int{1 << bits, 1 << 11} {
+				tie := float32(g.Scale * (float64(rng.IntN(2*reach)-reach) + 0.5))
+				w = append(w, tie, math.Nextafter32(tie, 1e30), math.Nextafter32(tie, -1e30))
+			}
 		}
 		for _, isa := range gemm.Available() {
 			codes := make([]uint8, len(w)+1)

@@ -25,21 +25,12 @@ const smallestScale = 0x1p-24
 // ErrScale reports a group whose range is too wide for an f16 scale.
 var ErrScale = errors.New("scale overflows f16")
 
-// New returns the grid of 2^bits levels for values from lo to hi, lo ≤ hi,
-// both finite, with the scale in full precision. Zero is always a level:
-// the range of an asymmetric grid is [min(0,lo), max(0,hi)] and its zero
-// round(-lo/scale), half to even; a symmetric one has ±max(|lo|,|hi|) and the
-// zero 2^bits/2. Values that are all 0 get the range [-1,1].
-func New(lo, hi float64, bits int, symmetric bool) Grid {
-	lo, hi = span(lo, hi, symmetric)
-	g := Grid{Max: float64(int(1)<<bits - 1)}
-	g.Scale = (hi - lo) / g.Max
-	g.zero(lo, symmetric)
-	return g
-}
-
-// New16 is New with the scale rounded to f16 before anything uses it, as in
-// an artefact, and the f16 bits. The error is ErrScale.
+// New16 returns the grid of 2^bits levels for values from lo to hi, lo ≤ hi,
+// both finite, with the scale rounded to f16 before anything uses it, as in an
+// artefact, and the f16 bits. Zero is always a level: the range of an asymmetric
+// grid is [min(0,lo), max(0,hi)] and its zero round(-lo/scale), half to even; a
+// symmetric one has ±max(|lo|,|hi|) and the zero 2^bits/2. Values that are all 0
+// get the range [-1,1]. The error is ErrScale.
 func New16(lo, hi float64, bits int, symmetric bool) (Grid, uint16, error) {
 	lo, hi = span(lo, hi, symmetric)
 	g := Grid{Max: float64(int(1)<<bits - 1)}

