@@ -6,31 +6,16 @@ import (
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
 
-// CholeskyLower replaces the symmetric positive definite n×n matrix A by its
-// lower triangular factor L, A = L·Lᵀ with a positive diagonal. Only the lower
-// triangle of a is read; the strictly upper part is set to zero. The error
-// names the first pivot that is not a positive finite number, counted from 0,
-// and its value; a is then partly overwritten.
-//
-// The matrix is halved recursively (Gustavson, "Recursion leads to automatic
-// variable blocking", IBM J. Res. Dev. 41(6), 1997), so that most products are
-// as deep as they are wide.
-func CholeskyLower(cfg gemm.Config, a []float32, n int) error {
-	if i, pivot := cholesky(cfg, a, n); i >= 0 {
-		return pivotError(i, pivot)
-	}
-	return nil
-}
-
 // UpperFactor replaces the symmetric positive definite n×n matrix H by the
 // upper triangular R with H = R·Rᵀ and a positive diagonal: the Cholesky
 // factorization that starts at the last column. With U = R⁻¹ (InvertUpper),
 // H⁻¹ = Uᵀ·U, so U is the upper Cholesky factor of the inverse, at half the
 // cost of forming the inverse and factoring it (methods.md 2.2). Only the
 // upper triangle of h is read; the strictly lower part is set to zero. The
-// error is that of CholeskyLower; the first pivot to fail is the last one by
-// index. After an error the strictly lower part is as it was, so that it can
-// stand for the upper one of the symmetric matrix in another attempt.
+// error names the first pivot that is not a positive finite number, by index
+// from 0, and its value; the first to be reached is the last one by index. After
+// an error the strictly lower part is as it was, so that it can stand for the
+// upper one of the symmetric matrix in another attempt.
 func UpperFactor(cfg gemm.Config, h []float32, n int) error {
 	// Reversing the order of rows and of columns makes the last column the
 	// first, turns lower into upper, and is a reversal of the whole slice.
@@ -61,8 +46,15 @@ func reverse(cfg gemm.Config, a []float32) {
 	})
 }
 
-// cholesky is CholeskyLower, with the index and value of the pivot that
-// failed, or index -1.
+// cholesky replaces the symmetric positive definite n×n matrix A by its lower
+// triangular factor L, A = L·Lᵀ with a positive diagonal. Only the lower
+// triangle of a is read; the strictly upper part is set to zero. It returns the
+// index and value of the first pivot that is not a positive finite number, where
+// a is partly overwritten, or index -1.
+//
+// The matrix is halved recursively (Gustavson, "Recursion leads to automatic
+// variable blocking", IBM J. Res. Dev. 41(6), 1997), so that most products are
+// as deep as they are wide.
 func cholesky(cfg gemm.Config, a []float32, n int) (int, float64) {
 	b := newBlock(cfg, a, n)
 	b.inv = make([]float32, (n+leaf-1)/leaf*leaf*leaf)

@@ -101,7 +101,7 @@ func TestCheck12Formula(t *testing.T) {
 			}
 		}
 	}
-	if got := StoredBits(DefaultOptions(), 4096, 4096); got != 4.0625 {
+	if got := storedBits(DefaultOptions(), 4096, 4096); got != 4.0625 {
 		t.Errorf("4096×4096 at 4 bits: %v, want 4.0625", got)
 	}
 }

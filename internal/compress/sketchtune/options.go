@@ -154,13 +154,9 @@ func Fit(o Options, out, in int, target int64) (Options, error) {
 // Nominal returns the bits per weight of the codes alone.
 func Nominal(o Options) float64 { return float64(o.Bits) }
 
-// StoredBits returns the bits per weight of an out×in matrix, codes and f16
-// tables: Bits + 16·2^Bits·GPR/in, a row's codes filling whole bytes.
-func StoredBits(o Options, out, in int) float64 {
-	return 8 * float64(StoredBytes(o, out, in)) / (float64(out) * float64(in))
-}
-
-// StoredBytes returns the bytes of a compressed out×in matrix.
+// StoredBytes returns the bytes of a compressed out×in matrix, codes and f16
+// tables: Bits + 16·2^Bits·GPR/in bits per weight, a row's codes filling whole
+// bytes.
 func StoredBytes(o Options, out, in int) int64 {
 	return int64(out) * int64(packed.RowBytes(in, o.Bits)+2*o.GPR<<o.Bits)
 }

@@ -83,7 +83,7 @@ func TestCheck21Fit(t *testing.T) {
 	for _, bits := range widths {
 		for _, g := range divisors(4096) {
 			o.Bits, o.GPR = bits, g
-			solved := (StoredBits(o, 64, 4096) - float64(bits)) * 4096 / (16 * float64(int(1)<<bits))
+			solved := (storedBits(o, 64, 4096) - float64(bits)) * 4096 / (16 * float64(int(1)<<bits))
 			if got, err := Fit(o, 64, 4096, StoredBytes(o, 64, 4096)); err != nil || got.GPR != g || solved != float64(g) {
 				t.Errorf("%d bits, %d groups: Fit gives %d, %v, the formula %v", bits, g, got.GPR, err, solved)
 			}

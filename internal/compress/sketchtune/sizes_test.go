@@ -42,7 +42,7 @@ func TestCheck4Sizes(t *testing.T) {
 					rows += float64(s[0])
 					n := float64(s[0] * s[1])
 					weights += n
-					stored += n * StoredBits(o, s[0], s[1])
+					stored += n * storedBits(o, s[0], s[1])
 					values += float64(s[0] * gpr << bits)
 				}
 				if d := float64(m.depth); rows*d != m.rows || weights*d != m.linear {
@@ -59,4 +59,9 @@ func TestCheck4Sizes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// storedBits returns the bits per weight of an out×in matrix.
+func storedBits(o Options, out, in int) float64 {
+	return 8 * float64(StoredBytes(o, out, in)) / (float64(out) * float64(in))
 }
