@@ -14,7 +14,7 @@ func twopathMethods() []Method {
 	lora := twopathMethod(twopath.DefaultLoRA,
 		func(o *twopath.LoRAOptions) (nominal float64, rank int) { return 0, o.Rank },
 		func(m Matrix, o twopath.LoRAOptions) (*packed.Sum, error) {
-			return twopath.LoRA(m.W, m.Spec.Out, m.Spec.In, o, m.Seed), nil
+			return twopath.LoRA(m.W, m.Spec.Out, m.Spec.In, o, m.Seed)
 		}, twopath.DrawLoRA)
 	lora.Name, lora.Version = "lora", twopath.LoRAVersion
 

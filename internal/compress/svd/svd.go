@@ -6,6 +6,7 @@ package svd
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sketchbench/sketchbench/internal/linalg"
 	"github.com/sketchbench/sketchbench/internal/packed"
@@ -29,7 +30,7 @@ func DefaultOptions() Options { return Options{Bits: 2, Ranks: Uniform} }
 func (o Options) Choices() map[string][]string { return o.Size().Choices() }
 
 // Size returns what the options say about ranks.
-func (o Options) Size() Size { return Size(o) }
+func (o Options) Size() Size { return Size{o.Bits, o.Rank, o.Ranks} }
 
 // Compress returns the leading rank singular triplets of the out×in matrix w,
 // packed, and the share of ‖W‖² that they hold. The seed matters only where
@@ -67,8 +68,12 @@ func Energy(s linalg.SVD) float64 { return 1 - s.Residual*s.Residual }
 // With A = U·Σ·V the published code truncates and forms V·S⁻¹. Since
 // Σ·V = UᵀA = UᵀW·S, that is Σ⁻¹·UᵀW: V of the result, beside U and Σ of A,
 // comes from W, and an S near to singular does no harm. Its rows are not
-// orthonormal. Residual is that of A.
+// orthonormal. Residual is that of A. The error names the first weight of W that
+// is not finite.
 func Scaled(cfg gemm.Config, w, a []float32, out, in, rank int, seed uint64) (linalg.SVD, error) {
+	if i := slices.IndexFunc(w, func(x float32) bool { return x-x != 0 }); i >= 0 {
+		return linalg.SVD{}, fmt.Errorf("weight [%d,%d] is %v", i/in, i%in, w[i])
+	}
 	s, err := Decompose(cfg, a, out, in, rank, seed)
 	if err != nil {
 		return s, err

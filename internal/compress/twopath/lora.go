@@ -2,6 +2,7 @@ package twopath
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/sketchbench/sketchbench/internal/compress/svd"
@@ -35,9 +36,14 @@ func (o LoRAOptions) Fit(out, in int, target int64) (LoRAOptions, error) {
 }
 
 // LoRA keeps the out×in matrix w at 16 bits and adds a path whose product is
-// zero.
-func LoRA(w []float32, out, in int, o LoRAOptions, seed uint64) *packed.Sum {
-	return &packed.Sum{Terms: []packed.Weight{halves(w, out, in), adapter(out, in, o.Rank, seed)}}
+// zero. The error names the first weight that is not finite.
+func LoRA(w []float32, out, in int, o LoRAOptions, seed uint64) (*packed.Sum, error) {
+	for i, x := range w {
+		if x-x != 0 {
+			return nil, fmt.Errorf("lora: weight [%d,%d] is %v", i/in, i%in, x)
+		}
+	}
+	return &packed.Sum{Terms: []packed.Weight{halves(w, out, in), adapter(out, in, o.Rank, seed)}}, nil
 }
 
 // halves stores w in the 16-bit type that holds every value exactly, BF16

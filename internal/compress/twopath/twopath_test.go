@@ -74,8 +74,11 @@ func TestLoRA(t *testing.T) {
 	}
 	check := func(w []float32, dtype string) {
 		t.Helper()
-		sum := LoRA(w, 12, 20, LoRAOptions{3}, 1)
-		if err := sum.Check(); err != nil {
+		sum, err := LoRA(w, 12, 20, LoRAOptions{3}, 1)
+		if err == nil {
+			err = sum.Check()
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		if d := sum.Terms[0].(*packed.Dense).DType; d != dtype {
@@ -142,7 +145,10 @@ func TestCheck12Bits(t *testing.T) {
 		lora := LoRAOptions{5}
 		qlora := QLoRAOptions{5, 64, true}
 		loftq := LoftQOptions{Bits: 3, Rank: 5, Rounds: 1, Block: 64}
-		a := LoRA(w, out, in, lora, 1)
+		a, err := LoRA(w, out, in, lora, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
 		b, err := QLoRA(gemm.Config{}, w, out, in, qlora, 1)
 		if err != nil {
 			t.Fatal(err)
