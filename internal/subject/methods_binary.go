@@ -6,6 +6,7 @@ import (
 
 	"github.com/sketchbench/sketchbench/internal/compress/billm"
 	"github.com/sketchbench/sketchbench/internal/compress/binarize"
+	"github.com/sketchbench/sketchbench/internal/compress/compensate"
 	"github.com/sketchbench/sketchbench/internal/compress/onebit"
 	"github.com/sketchbench/sketchbench/internal/compress/pbllm"
 	"github.com/sketchbench/sketchbench/internal/compress/stbllm"
@@ -23,7 +24,7 @@ func binaryMethods() []Method {
 		StoredBytes: func(o any, out, in int) int64 { return billm.StoredBytes(*o.(*billm.Options), out, in) },
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			b := *o.(*billm.Options)
-			f, err := m.Factor(b.FactorOptions())
+			f, err := binaryFactor(m, b.FactorOptions())
 			if err != nil {
 				return nil, err
 			}
@@ -45,7 +46,7 @@ func binaryMethods() []Method {
 		},
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			b := *o.(*pbllm.Options)
-			f, err := m.Factor(b.FactorOptions())
+			f, err := binaryFactor(m, b.FactorOptions())
 			if err != nil {
 				return nil, err
 			}
@@ -78,7 +79,7 @@ func binaryMethods() []Method {
 		},
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			b := *o.(*stbllm.Options)
-			f, err := m.Factor(b.FactorOptions())
+			f, err := binaryFactor(m, b.FactorOptions())
 			if err != nil {
 				return nil, err
 			}
@@ -126,6 +127,18 @@ func shareKept() *Budget {
 			return settled
 		},
 	}
+}
+
+// binaryFactor returns the factor of the second moments and keeps what was done
+// to them.
+func binaryFactor(m Matrix, o compensate.FactorOptions) (*compensate.Factor, error) {
+	f, err := m.Factor(o)
+	if err != nil {
+		return nil, err
+	}
+	m.Note("damping", f.Damping)
+	m.Note("dead_channels", float64(f.DeadChannels()))
+	return f, nil
 }
 
 // noteBinary keeps the diagnostics of a binarised matrix.

@@ -178,6 +178,26 @@ func permuteRows(h []float32, d, lo, hi int, perm []int) {
 	}
 }
 
+// DeadChannels returns the number of dead channels.
+func (f *Factor) DeadChannels() int {
+	n := 0
+	for _, dead := range f.Dead {
+		if dead {
+			n++
+		}
+	}
+	return n
+}
+
+// ClearDead sets the weights of dead channels to 0 in w, rows of f.Dim.
+func (f *Factor) ClearDead(w []float32) {
+	for j, dead := range f.Dead {
+		for i := j; dead && i < len(w); i += f.Dim {
+			w[i] = 0
+		}
+	}
+}
+
 // Diagonal returns U_jj by original index. Its square is the diagonal of the
 // inverse Hessian after all columns that are processed before j are gone.
 func (f *Factor) Diagonal() []float64 {

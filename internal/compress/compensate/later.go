@@ -30,10 +30,8 @@ func RunLater(cfg gemm.Config, w []float32, out, in int, f *Factor, block int, r
 		if k != j {
 			panic("compensate: blocks of adjacent columns want the original order")
 		}
-		for i := j; f.Dead[j] && i < len(rest); i += in {
-			rest[i] = 0
-		}
 	}
+	f.ClearDead(rest)
 	b, values := make([]float32, out*block), make([]float32, out*block)
 	for lo := 0; lo < in; lo += block {
 		hi := min(lo+block, in)

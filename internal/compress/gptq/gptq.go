@@ -43,15 +43,8 @@ func Compress(cfg gemm.Config, w []float32, out, in int, f *compensate.Factor, o
 	if err != nil {
 		return fail(err)
 	}
-	d := Diagnostics{Damping: f.Damping}
-	for j, dead := range f.Dead {
-		if dead {
-			d.Dead++
-		}
-		for i := j; dead && i < len(w); i += in {
-			w[i] = 0
-		}
-	}
+	d := Diagnostics{Damping: f.Damping, Dead: f.DeadChannels()}
+	f.ClearDead(w)
 	if err := compensate.Finite(w, in); err != nil {
 		return fail(err)
 	}

@@ -37,12 +37,7 @@ func (d Diagnostics) Note(note func(metric string, value float64)) {
 }
 
 func diagnose(f *compensate.Factor, t *kmeans.Tables) Diagnostics {
-	d := Diagnostics{Damping: f.Damping}
-	for _, dead := range f.Dead {
-		if dead {
-			d.Dead++
-		}
-	}
+	d := Diagnostics{Damping: f.Damping, Dead: f.DeadChannels()}
 	for _, s := range t.Stats {
 		d.Inertia += s.Inertia
 		d.MaxIterations = max(d.MaxIterations, s.Iterations)

@@ -42,7 +42,7 @@ func Compress(cfg gemm.Config, w []float32, out, in int, f *compensate.Factor, h
 		return fail(err)
 	}
 	v := sampleWeights(f, o)
-	clearDead(w, in, f)
+	f.ClearDead(w)
 	tables, err := centres(cfg, w, out, in, v, o)
 	if err != nil {
 		return fail(err)
@@ -115,15 +115,6 @@ func sampleWeights(f *compensate.Factor, o Options) []float64 {
 		v[j] = max(v[j]/largest, 1e-200)
 	}
 	return v
-}
-
-// clearDead sets the weights of dead channels to 0.
-func clearDead(w []float32, in int, f *compensate.Factor) {
-	for j, dead := range f.Dead {
-		for i := j; dead && i < len(w); i += in {
-			w[i] = 0
-		}
-	}
 }
 
 // centres makes the tables in float64, from the original weights (those of
