@@ -132,6 +132,35 @@ func TestSearches(t *testing.T) {
 	}
 }
 
+// TestMostSalient: where the error falls with every salient column up to 50, 49
+// are taken.
+func TestMostSalient(t *testing.T) {
+	const n = 64
+	o := Options{Block: n, Regions: 2, Saliency: Magnitude, Search: OnWeights, Keep: 8}
+	w := make([]float32, n)
+	for j := range w {
+		w[j] = float32(j % 2) // two values, which two terms hold
+	}
+	w[n-1] = 1 << 20 // with this they do not, and the fewer the others are the better
+	b := &binarizer{cfg: gemm.Config{Threads: 1}, o: o, out: 1, in: n}
+	s := b.newSearch(0, n, w)
+	s.order = s.order[:0]
+	for j := range n {
+		s.order = append(s.order, j)
+	}
+	for k, least := 1, math.Inf(1); k <= 50; k++ {
+		_, _, e := fitTwo(make([]float64, n), s.q[:k])
+		_, _, f := fitTwo(make([]float64, n), s.q[k:])
+		if !(e+f < least) {
+			t.Fatalf("error of %d salient columns %v, of one less %v", k, e+f, least)
+		}
+		least = e + f
+	}
+	if got := s.bestCount(); got != 49 {
+		t.Errorf("%d salient columns, want 49", got)
+	}
+}
+
 // bruteCount is the number of salient columns by the definition.
 func bruteCount(s *search, out int) int {
 	best, least := 0, math.Inf(1)

@@ -235,6 +235,21 @@ func TestCheck12Bits(t *testing.T) {
 	}
 }
 
+// TestCount: k of n weights, given as a share, are k weights, whatever float64
+// makes of k/n; 0.1 of 5120 are 512.
+func TestCount(t *testing.T) {
+	for _, n := range []int{1, 7, 1000, 4099} {
+		for k := range n + 1 {
+			if got := (Options{Salient: float64(k) / float64(n)}).count(n); got != k {
+				t.Fatalf("%d/%d: %d salient weights", k, n, got)
+			}
+		}
+	}
+	if got := (Options{Salient: 0.1}).count(5120); got != 512 {
+		t.Errorf("0.1 of 5120: %d", got)
+	}
+}
+
 // TestHardShapes: widths of 1, rows of zeros and of one value, dead channels,
 // equal magnitudes: all finite, and zeros stay zeros.
 func TestHardShapes(t *testing.T) {

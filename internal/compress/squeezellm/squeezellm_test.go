@@ -266,9 +266,35 @@ func TestCheck21Fit(t *testing.T) {
 			t.Errorf("%d bytes: %+v keeps %d, %v, want %d", target, got, got.kept(out, in), err, want)
 		}
 	}
+	for k := range out*in/3 + 1 { // whatever float64 makes of a share
+		target := base + 6*int64(k)
+		if k > 0 {
+			target += 44
+		}
+		if got, err := Fit(o, out, in, target); err != nil || got.kept(out, in) != k {
+			t.Fatalf("%d bytes keep %d, %v, want %d", target, got.kept(out, in), err, k)
+		}
+	}
 	const want = "1179 bytes are too few for the tables and codes of a 10×172 matrix at 4 bits, which take 1180"
 	if _, err := Fit(o, out, in, base-1); err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// TestIterations: a row whose centres still move after 50 iterations is left
+// there, as in the published code.
+func TestIterations(t *testing.T) {
+	const n = 20000
+	rng := rand.New(rand.NewPCG(1, 2))
+	w, square := make([]float32, n), make([]float64, n)
+	for i := range w {
+		w[i], square[i] = float32(rng.ExpFloat64()*math.Exp(rng.NormFloat64())), 1
+	}
+	o := DefaultOptions()
+	o.Start = "linspace"
+	_, d, err := Compress(gemm.Config{Threads: 1}, w, 1, n, square, o, 1)
+	if err != nil || d.MaxIterations != 50 {
+		t.Errorf("%d iterations, %v, want 50", d.MaxIterations, err)
 	}
 }
 

@@ -57,6 +57,21 @@ func TestLayers(t *testing.T) {
 	if got := l.shifts(); len(got) != 2 || got[0] != 1 || got[1] != -1 {
 		t.Errorf("shifts %v, want 1 and -1", got)
 	}
+	// 10 of 1000 weights of 5.8 are 5.53 times the mean, of 6.6 6.25 times: 6
+	// makes an outlier.
+	for value, want := range map[float32]float64{5.8: 0, 6.6: 0.01} {
+		var l Layers
+		w := outlierRow(0)
+		for i := range 10 {
+			w[i] = value
+		}
+		o := DefaultOptions()
+		o.Importance = Wanda
+		l.Add(gemm.Config{}, 0, w, 1, 1000, ones, o)
+		if got := l.stats[0].outliers(); got != want {
+			t.Errorf("weights of %v: %v are outliers, want %v", value, got, want)
+		}
+	}
 	// Layers alike all keep the same.
 	var alike Layers
 	for layer := range 3 {

@@ -197,8 +197,8 @@ func TestErrors(t *testing.T) {
 	if _, err := NewRoot(h, 2, 1); err == nil || err.Error() != "second moments: linalg: entry [1,0] is NaN, want a finite number" {
 		t.Error(err)
 	}
-	root, err := NewRoot(make([]float32, 4), 2, 2) // inputs that are all zero
-	if err != nil || root.Shift != 1e-6 {
+	root, err := NewRoot(make([]float32, 4), 2, 8) // inputs that are all zero: 10⁻⁶·2/8
+	if err != nil || root.Shift != 1e-6/4 {
 		t.Fatal(root.Shift, err)
 	}
 	w := []float32{1, 2, 3, 4}

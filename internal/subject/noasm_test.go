@@ -1,5 +1,0 @@
-//go:build noasm
-
-package subject
-
-const noasm = true
