@@ -140,7 +140,7 @@ const (
 	kmeansWeights = 2e6 // weights per second of clustering and compensation
 	roundWeights  = 1e8 // weights per second of rounding
 	sketchWeights = 3e7 // weights per second of building cells
-	svdWeights    = 2e6 // weights per second of the exact decomposition of small matrices
+	svdWeights    = 4e6 // weights per second of the exact decomposition of small matrices
 )
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
@@ -172,6 +172,9 @@ func (m machine) compress(c *subject.Case) time.Duration {
 	var d time.Duration
 	if c.Calibration != nil {
 		d = m.walk(c.Calibration, c.Method.Moments == subject.SecondMoments)
+		if c.Method.Budget != nil && c.Method.Budget(c.Options) != nil {
+			d *= 2
+		}
 	}
 	switch {
 	case c.Method.Moments == subject.SecondMoments && !c.Method.Decomposes:

@@ -132,3 +132,22 @@ func TestBaseInputs(t *testing.T) {
 		t.Errorf("conditions of the layers %v, true-sequential %v: want equal ones at first and others at last", seen[true], seen[false])
 	}
 }
+
+// TestCachedMoments: an artefact is the same whether its second moments come
+// from a walk or from the cache, where an error measured before has left them.
+func TestCachedMoments(t *testing.T) {
+	m := tinyModel(t)
+	c := newCase(t, "svdllm", func(o *svdllm.Options) { o.Ranks = svd.Waterfill })
+	walked := open(t, newEnv(t, m, 2), c)
+	e := newEnv(t, m, 2)
+	if found, err := e.cachedMoments(context.Background(), *c.Calibration, nil); found || err != nil {
+		t.Fatalf("an empty cache has moments: %v", err)
+	}
+	if _, err := e.Hessian(context.Background(), *c.Calibration, m.Config.Linears(0)[0]); err != nil {
+		t.Fatal(err)
+	}
+	read := open(t, e, c)
+	if walked.Artefact.Hash() != read.Artefact.Hash() {
+		t.Errorf("hash %.12s from a walk, %.12s from the cache", walked.Artefact.Hash(), read.Artefact.Hash())
+	}
+}

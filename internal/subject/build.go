@@ -248,38 +248,6 @@ func (b *builder) linears() error {
 	return b.visit(base, b.group)
 }
 
-// visit calls f for all groups of linear layers, with the moments that the
-// method asks for; with base, those of the uncompressed model.
-func (b *builder) visit(base bool, f func(calib.Group) (map[string]packed.Weight, error)) error {
-	cfg, w := b.env.Model.Config, b.env.Model.Weights()
-	if b.c.Method.Moments == NoMoments {
-		for layer := range cfg.Layers {
-			if _, err := f(calib.Group{Layer: layer, Linears: cfg.Linears(layer)}); err != nil {
-				return err
-			}
-			b.progress(StageCompress, layer+1, cfg.Layers)
-		}
-		return nil
-	}
-	windows, err := b.c.Calibration.Windows(b.env.Model)
-	if err != nil {
-		return &StageError{StageCalibrate, err}
-	}
-	start, compressing := time.Now(), b.s.Seconds[StageCompress]
-	opts := calib.Options{
-		MeanSquareOnly: b.c.Method.Moments == MeanSquares,
-		Base:           base,
-		Progress:       func(done, total int) { b.progress(StageCalibrate, done, total) },
-	}
-	err = calib.Walk(b.ctx, b.env.Device, cfg, w, windows, opts, f)
-	b.s.Seconds[StageCalibrate] += time.Since(start) - (b.s.Seconds[StageCompress] - compressing)
-	var stage *StageError
-	if err != nil && !errors.As(err, &stage) && b.ctx.Err() == nil {
-		err = &StageError{StageCalibrate, err}
-	}
-	return err
-}
-
 // group compresses the linear layers of one group.
 func (b *builder) group(g calib.Group) (map[string]packed.Weight, error) {
 	start := time.Now()

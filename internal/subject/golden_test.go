@@ -107,6 +107,9 @@ func TestGolden(t *testing.T) {
 	book.check("moments", golden{Walk: walkVersion, Format: artefact.Format, Hash: momentsHash(t, e, calibration)}, "walkVersion in internal/subject/build.go")
 	errs := newErrors(t, e, fast, calibration)
 	for _, c := range goldenCases(t) {
+		if noasm && c.Method.Name == "svdllm" {
+			continue // gonum's root of second moments sums in another order without assembly
+		}
 		s := open(t, e, c)
 		g := golden{Version: c.Method.Version, Format: artefact.Format, Hash: weightsHash(s.Artefact.Manifest().Files)}
 		if c.Calibration != nil {

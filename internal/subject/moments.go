@@ -96,6 +96,43 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 	return entry.Dir, nil
 }
 
+// cachedMoments calls f for all groups with the second moments of the
+// uncompressed model, if the cache has them from an earlier case, and reports
+// whether it had. A walk would give the same, bit for bit.
+func (e *Env) cachedMoments(ctx context.Context, c Calibration, f func(calib.Group) error) (bool, error) {
+	if _, ok := e.Cache.Lookup("moments", e.MomentsKey(c)); !ok {
+		return false, nil
+	}
+	windows, err := c.Windows(e.Model)
+	if err != nil {
+		return true, err
+	}
+	tokens := 0
+	for _, w := range windows {
+		tokens += len(w)
+	}
+	dir, err := e.moments(ctx, c)
+	if err != nil {
+		return true, err
+	}
+	for layer := range e.Model.Config.Layers {
+		for _, in := range model.Inputs() {
+			g := calib.Group{Layer: layer, Input: in, Linears: e.Model.Config.Group(layer, in), Tokens: tokens}
+			d := g.Linears[0].In
+			if g.H, err = readMoments(filepath.Join(dir, momentsFile(layer, in)), d); err != nil {
+				return true, err
+			}
+			for j := range d {
+				g.MeanSquare = append(g.MeanSquare, float64(g.H[j*d+j])/2)
+			}
+			if err := f(g); err != nil {
+				return true, err
+			}
+		}
+	}
+	return true, nil
+}
+
 // momentsTensor is the name of H in its file.
 const momentsTensor = "H"
 

@@ -30,7 +30,7 @@ func DefaultOptions() Options { return Options{Bits: 2, Ranks: Uniform} }
 func (o Options) Choices() map[string][]string { return o.Size().Choices() }
 
 // Size returns what the options say about ranks.
-func (o Options) Size() Size { return Size{o.Bits, o.Rank, o.Ranks} }
+func (o Options) Size() Size { return Size(o) }
 
 // Compress returns the leading rank singular triplets of the out×in matrix w,
 // packed, and the share of ‖W‖² that they hold. The seed matters only where

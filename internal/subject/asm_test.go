@@ -1,0 +1,5 @@
+//go:build !noasm
+
+package subject
+
+const noasm = false
