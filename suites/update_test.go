@@ -2,6 +2,7 @@ package suites
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -126,6 +127,43 @@ func TestUpdateWithout(t *testing.T) {
 		err := approxSuite.Run(context.Background(), c, s, o, out)
 		if err != nil || len(p.records) != want.lines || !strings.HasPrefix(doubt, want.doubt) || want.doubt == "" && doubt != "" {
 			t.Errorf("%s: %d lines, doubt %q, %v", s.Case.Label, len(p.records), doubt, err)
+		}
+	}
+}
+
+// TestUpdateStops: a line that cannot be written ends the suite, whichever it is,
+// and so does a context that ends; of checkpoints and of drawn matrices.
+func TestUpdateStops(t *testing.T) {
+	e := newEnv(t, demo.Model)
+	some := openCase(t, e, "sketchtune", bits2, "model.layers.3.self_attn.k_proj.weight")
+	drawn, of := drawnCase(t, "sketchtune", bits2)
+	full := errors.New("disk full")
+	for _, tt := range []struct {
+		c     *Context
+		s     *subject.Subject
+		delta *deltaOptions
+		lines int
+	}{
+		{&Context{Env: e, Cases: []*subject.Case{some.Case}}, some, &deltaOptions{Tuned: demo.Tuned, Draws: 2}, 12},
+		{drawn, of, &deltaOptions{Eta: []float64{0.1}, Size: []int{16}, Draws: 2}, 19},
+	} {
+		o := &approxOptions{Delta: tt.delta}
+		if errs := approxSuite.Prepare(tt.c, o); errs != nil {
+			t.Fatal(errs)
+		}
+		for fail := 1; fail <= tt.lines+1; fail++ {
+			p := &tape{}
+			out := p.out(t, "approx")
+			out.Emit = failing(p, fail, full)
+			err := approxSuite.Run(context.Background(), tt.c, tt.s, o, out)
+			if ok := fail > tt.lines; ok != (err == nil) || !ok && (!errors.Is(err, full) || len(p.records) != fail-1) {
+				t.Errorf("%+v: line %d failed: %v after %d lines", tt.delta, fail, err, len(p.records))
+			}
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := approxSuite.Run(ctx, tt.c, tt.s, o, (&tape{}).out(t, "approx")); !errors.Is(err, context.Canceled) {
+			t.Errorf("%+v: canceled: %v", tt.delta, err)
 		}
 	}
 }

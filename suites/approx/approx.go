@@ -1,7 +1,9 @@
 // Package approx measures how far a compressed matrix is from the original:
 // in its entries, weighted by the second moments of its inputs, and in its
-// outputs on given inputs (protocol.md 2.7). It returns squared sums, so that
-// ratios over one matrix or many are formed when records are read.
+// outputs on given inputs (protocol.md 2.7); and how near the tables of a
+// compressed matrix, or low rank, can come to an update of the weights. It
+// returns squared sums, so that ratios over one matrix or many are formed when
+// records are read.
 package approx
 
 import (
