@@ -3,13 +3,16 @@ package subject
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/artefact"
 	"github.com/sketchbench/sketchbench/internal/compress/compensate"
+	"github.com/sketchbench/sketchbench/internal/compress/svdllm"
 	"github.com/sketchbench/sketchbench/internal/demo"
+	"github.com/sketchbench/sketchbench/internal/linalg"
 	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/internal/safetensors"
@@ -117,16 +120,16 @@ func (m *Model) Is(ref, dir string) (bool, error) {
 }
 
 // CompressDrawn compresses the out×in matrix w, which belongs to no model, as
-// the case would compress one without a name whose inputs are uncorrelated and
-// of variance 1: mean squares of 1, H = 2·I. It may overwrite w.
+// the case would compress one without a name whose inputs are uncorrelated
+// standard normal numbers: E|x| = √(2/π), E[x²] = 1, H = 2·I. It may overwrite w.
 func (c *Case) CompressDrawn(cfg gemm.Config, w []float32, out, in int) (packed.Weight, error) {
 	o, err := c.shapeOptions(out, in)
 	if err != nil {
 		return nil, err
 	}
-	m := Matrix{Spec: model.LinearSpec{Out: out, In: in}, W: w, Gemm: cfg, Seed: c.Seed, MeanSquare: make([]float64, in)}
+	m := Matrix{Spec: model.LinearSpec{Out: out, In: in}, W: w, Gemm: cfg, Seed: c.Seed, MeanSquare: make([]float64, in), MeanAbs: make([]float64, in)}
 	for i := range m.MeanSquare {
-		m.MeanSquare[i] = 1
+		m.MeanSquare[i], m.MeanAbs[i] = 1, math.Sqrt(2/math.Pi)
 	}
 	m.H = func() []float32 {
 		h := make([]float32, in*in)
@@ -138,5 +141,6 @@ func (c *Case) CompressDrawn(cfg gemm.Config, w []float32, out, in int) (packed.
 	m.Factor = func(o compensate.FactorOptions) (*compensate.Factor, error) {
 		return compensate.NewFactor(cfg, m.H(), in, o)
 	}
+	m.Root = func() (linalg.Root, error) { return svdllm.NewRoot(m.H(), in, in) }
 	return c.Method.Compress(m, o)
 }
