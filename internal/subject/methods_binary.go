@@ -61,7 +61,7 @@ func binaryMethods() []Method {
 			return pbllm.Draw(*o.(*pbllm.Options), out, in, rng)
 		},
 	}, {
-		Name: "stbllm", Version: stbllm.Version, Moments: SecondMoments, Covers: everything, Knobs: []string{"keep"},
+		Name: "stbllm", Version: stbllm.Version, Moments: SecondMoments, Covers: everything, Knobs: []string{"keep", "layers"},
 		New:         func() any { o := stbllm.DefaultOptions(); return &o },
 		Check:       func(o any) []error { return stbllm.Check(*o.(*stbllm.Options)) },
 		CheckShape:  func(any, int, int) error { return nil },
