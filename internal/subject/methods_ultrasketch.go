@@ -73,7 +73,9 @@ func compressSketch(ms []Matrix, o []any, weights func(i int) ([]float32, error)
 	made := make([]packed.Sharer, len(ms))
 	for i, c := range s.Finish(ms[0].Gemm) {
 		made[i] = c
-		s.Diagnostics().Note(ms[i].Note)
+	}
+	for i, d := range s.Diagnostics() {
+		d.Note(ms[i].Note)
 	}
 	return made, nil
 }

@@ -93,7 +93,7 @@ func single(cfg gemm.Config, w []float32, out, in int, importance []float64, o O
 		return nil, Diagnostics{}, err
 	}
 	c := s.Finish(cfg)[0]
-	return c, s.Diagnostics(), nil
+	return c, s.Diagnostics()[0], nil
 }
 
 // checkFinite names the first weight that is not finite.
