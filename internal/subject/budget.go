@@ -23,10 +23,12 @@ type Budget struct {
 
 // budget runs the first phase of the case's method, if it has one.
 func (b *builder) budget() error {
+	b.visits = 1
 	phase, err := b.firstPhase()
 	if phase == nil || err != nil {
 		return err
 	}
+	b.visits = 2
 	err = b.visit(true, func(g calib.Group) (map[string]packed.Weight, error) {
 		start := time.Now()
 		defer func() { b.s.Seconds[StageCompress] += time.Since(start) }()

@@ -226,6 +226,8 @@ type builder struct {
 	wide     []float32      // the matrix in work
 	settled  map[string]any // options by tensor, where a first phase has chosen them
 	notes    notes          // diagnostics
+
+	visits, visited int // of all groups: in all, and ended
 }
 
 // linears compresses the covered linear layers and stores the others as they

@@ -15,11 +15,9 @@ func TestChild(t *testing.T) {
 	m := tinyModel(t)
 	e, ctx := newEnv(t, m, 1), context.Background()
 	prompt := []int{0, 17, 300, 4000, 5}
-	for _, name := range MethodNames() {
-		if m, _ := LookupMethod(name); m.Source != nil {
-			continue // TestImport opens them
-		}
-		s := open(t, e, defaultCase(t, name))
+	for _, c := range append(compressing(t), defaultCase(t, "dense")) {
+		name := c.Label
+		s := open(t, e, c)
 		in, err := s.Engine(16)
 		if err != nil {
 			t.Fatal(err)

@@ -5,19 +5,21 @@ import (
 	"time"
 
 	"github.com/sketchbench/sketchbench/internal/calib"
+	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
 // visit calls f for all groups of linear layers, with the moments that the
 // method asks for; with base, those of the uncompressed model.
 func (b *builder) visit(base bool, f func(calib.Group) (map[string]packed.Weight, error)) error {
+	defer func() { b.visited++ }()
 	if b.c.Method.Moments == NoMoments {
 		cfg := b.env.Model.Config
 		for layer := range cfg.Layers {
 			if _, err := f(calib.Group{Layer: layer, Linears: cfg.Linears(layer)}); err != nil {
 				return err
 			}
-			b.progress(StageCompress, layer+1, cfg.Layers)
+			b.tell(StageCompress, layer+1, cfg.Layers)
 		}
 		return nil
 	}
@@ -31,11 +33,19 @@ func (b *builder) visit(base bool, f func(calib.Group) (map[string]packed.Weight
 	return err
 }
 
+// tell reports progress of one of the visits that there are.
+func (b *builder) tell(stage Stage, done, total int) {
+	b.progress(stage, b.visited*total+done, b.visits*total)
+}
+
 // walk calls f for all groups with moments from the calibration text.
 func (b *builder) walk(base bool, f func(calib.Group) (map[string]packed.Weight, error)) error {
 	if base && b.c.Method.Moments == SecondMoments {
+		done := 0
 		found, err := b.env.cachedMoments(b.ctx, *b.c.Calibration, func(g calib.Group) error {
 			_, err := f(g)
+			done++
+			b.tell(StageCalibrate, done, b.env.Model.Config.Layers*len(model.Inputs()))
 			return err
 		})
 		if found {
@@ -49,7 +59,7 @@ func (b *builder) walk(base bool, f func(calib.Group) (map[string]packed.Weight,
 	opts := calib.Options{
 		MeanSquareOnly: b.c.Method.Moments == MeanSquares,
 		Base:           base,
-		Progress:       func(done, total int) { b.progress(StageCalibrate, done, total) },
+		Progress:       func(done, total int) { b.tell(StageCalibrate, done, total) },
 	}
 	return calib.Walk(b.ctx, b.env.Device, b.env.Model.Config, b.env.Model.Weights(), windows, opts, f)
 }
