@@ -5,9 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/subject"
 	"github.com/sketchbench/sketchbench/results"
 	"github.com/sketchbench/sketchbench/results/table"
 )
@@ -106,5 +108,24 @@ func TestReadmeTable(t *testing.T) {
 	}
 	if string(read(t, filepath.Join(published, "demo.md"))) != want.String() {
 		t.Error("results/published/demo.md is not that of the records; make tables remakes it")
+	}
+}
+
+// TestMethodsDocumented: the table of docs/methods.md has a row for every
+// method, and names the option that a size in bytes adjusts.
+func TestMethodsDocumented(t *testing.T) {
+	for _, name := range subject.MethodNames() {
+		m, _ := subject.LookupMethod(name)
+		i := slices.IndexFunc(strings.Split(string(read(t, filepath.Join(moduleRoot, "docs/methods.md"))), "\n"), func(line string) bool {
+			first, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " |")
+			if !ok || !strings.HasPrefix(line, "| `") || !strings.Contains(first, "`"+name+"`") {
+				return false
+			}
+			last := strings.TrimSuffix(line[strings.LastIndex(strings.TrimSuffix(line, " |"), "| ")+2:], " |")
+			return m.Fit == nil && last == "–" || slices.ContainsFunc(m.Knobs, func(k string) bool { return last == "`"+k+"`" })
+		})
+		if i < 0 {
+			t.Errorf("%s: no row with what match and bytes adjust (%v)", name, m.Knobs)
+		}
 	}
 }
