@@ -210,7 +210,7 @@ func (x *expander) cases(v variant, all [][]variant, self int) []*subject.Case {
 func (x *expander) complete(c *subject.Case, v variant, t size) {
 	c.Params = v.params()
 	label := append([]string{v.method.Name}, t.apply(c, v)...)
-	label = append(label, fieldWords(v.node)...)
+	label = append(label, optionWords(v)...)
 	if len(v.entry.Seeds) > 0 {
 		label = append(label, "seed="+strconv.FormatUint(c.Seed, 10))
 	}

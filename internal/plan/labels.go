@@ -43,9 +43,22 @@ func fieldWords(n scenarios.Node) []string {
 	return words
 }
 
-// describe names a variant by the fields and tensors that its scenario gives.
+// optionWords are the options that a scenario gives, and those that the method
+// always tells.
+func optionWords(v variant) []string {
+	words := fieldWords(v.node)
+	for _, name := range v.method.Told {
+		if v.node.Field(name).Kind == scenarios.Absent {
+			words = append(words, fmt.Sprintf("%s=%v", name, v.params()[name]))
+		}
+	}
+	return words
+}
+
+// describe names a variant by its options and the tensors that its scenario
+// gives.
 func describe(v variant) []string {
-	words := append([]string{v.method.Name}, fieldWords(v.node)...)
+	words := append([]string{v.method.Name}, optionWords(v)...)
 	if s := selection(v.entry); s != "" {
 		words = append(words, "tensors="+s)
 	}

@@ -147,7 +147,8 @@ func TestEmptyShare(t *testing.T) {
 }
 
 // TestLabels: calibration files are told apart by base name, files of one base
-// name by the id, targets by their tensors.
+// name by the id, targets by their tensors; what stands in the place of
+// squeezellm's gradients is told, given or not.
 func TestLabels(t *testing.T) {
 	s := load(t, `name: x
 model: demo
@@ -156,6 +157,7 @@ methods:
   - {name: int4, bits: 4, except: "*.q_proj.*"}
   - {name: svd, match: int4}
   - {name: ultrasketch, bits: 0.5bpw}
+  - {name: squeezellm, bits: 3}
 calibration:
   - {corpus: {file: a.txt}, sequences: 1, length: 8}
   - {corpus: {file: b.txt}, sequences: 1, length: 8}
@@ -182,7 +184,10 @@ svd match=int4,bits=4,tensors=only:*.q_proj.*
 svd match=int4,bits=4,tensors=except:*.q_proj.*
 ultrasketch bits=0.5 calibration=a.txt,1x8,seed0
 ultrasketch bits=0.5 calibration=b.txt,1x8,seed0 id=` + p.Cases[5].ID + `
-ultrasketch bits=0.5 calibration=b.txt,1x8,seed0 id=` + p.Cases[6].ID
+ultrasketch bits=0.5 calibration=b.txt,1x8,seed0 id=` + p.Cases[6].ID + `
+squeezellm bits=3 weights=diag-H calibration=a.txt,1x8,seed0
+squeezellm bits=3 weights=diag-H calibration=b.txt,1x8,seed0 id=` + p.Cases[8].ID + `
+squeezellm bits=3 weights=diag-H calibration=b.txt,1x8,seed0 id=` + p.Cases[9].ID
 	if got := labels(p); got != want || p.Cases[5].ID == p.Cases[6].ID {
 		t.Errorf("labels\n%s\nwant\n%s", got, want)
 	}

@@ -85,6 +85,9 @@ type Method struct {
 	// Decomposes says that every matrix costs a singular value decomposition,
 	// Hashed that every weight is found by a hash: both for estimates of time.
 	Decomposes, Hashed bool
+	// Told names the options that stand in the label of every case, given in the
+	// scenario or not: a reader of the table must know them.
+	Told []string
 	// Knobs names the options that decide the size and that Fit sets; a
 	// scenario that asks for bytes must not give them.
 	Knobs []string

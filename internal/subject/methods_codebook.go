@@ -63,7 +63,7 @@ func compressSketchtune(m Matrix, o any) (packed.Weight, error) {
 
 // squeezellmMethod takes E[x²] of the uncompressed model for want of gradients.
 var squeezellmMethod = Method{
-	Name: "squeezellm", Version: squeezellm.Version, Chance: true, Moments: MeanSquares, Knobs: []string{"sparse"},
+	Name: "squeezellm", Version: squeezellm.Version, Chance: true, Moments: MeanSquares, Told: []string{"weights"}, Knobs: []string{"sparse"},
 	New:        func() any { o := squeezellm.DefaultOptions(); return &o },
 	Check:      func(o any) []error { return squeezellm.Check(*o.(*squeezellm.Options)) },
 	CheckShape: func(any, int, int) error { return nil },

@@ -50,6 +50,11 @@ func TestMethods(t *testing.T) {
 		if names := scenarios.FieldNames(o); len(names) != len(Params(o)) {
 			t.Errorf("%s: fields %v, parameters %v", m.Name, names, Params(o))
 		}
+		for _, name := range m.Told {
+			if _, ok := Params(o)[name]; !ok {
+				t.Errorf("%s: tells %q, which is no option", m.Name, name)
+			}
+		}
 		if m.Compress != nil && !m.Covers("model.layers.0.mlp.up_proj.weight") {
 			t.Errorf("%s: leaves the MLP alone", m.Name)
 		}
