@@ -217,3 +217,22 @@ func TestCellsByHand(t *testing.T) {
 		t.Errorf("an empty cell reads as %v, want 0", got[1])
 	}
 }
+
+// TestSplit: of the two sketches of reading S the smaller magnitude counts, of
+// equal ones the first, and an empty cell never does.
+func TestSplit(t *testing.T) {
+	const half, quarter, empty = 0x3800, 0x3400, 0x7c00 // f16
+	for cells, want := range map[[2]uint16]float32{
+		{half, quarter}: -0.25, {quarter, half}: 0.25, {half, half}: 0.5, {empty, half}: -0.5, {half, empty}: 0.5, {empty, empty}: 0,
+	} {
+		w := &Cells{Out: 1, In: 1, Rows: 2, Bits: 16, Reading: ReadingSplit, Hash: HashMix64,
+			Seeds: []uint64{1, 2}, Class: []uint8{0}, Sizes: []uint32{1}, Cells: cells[:]}
+		if err := w.Check(); err != nil {
+			t.Fatal(err)
+		}
+		var got [1]float32
+		if w.Dequantize(got[:], 0, 1); got[0] != want {
+			t.Errorf("%x: %v, want %v", cells, got[0], want)
+		}
+	}
+}
