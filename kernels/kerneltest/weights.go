@@ -3,6 +3,7 @@ package kerneltest
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -97,8 +98,9 @@ func Variants(kind packed.Kind, in int) []Variant {
 	case packed.KindSparse:
 		add("tenth", sparseOf)
 	case packed.KindSum:
-		for name, terms := range sums(in) {
-			add(name, func(rnd *rand.Rand, out, in int) packed.Weight { return sumOf(rnd, out, in, terms...) })
+		all := sums(in)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
+			add(name, func(rnd *rand.Rand, out, in int) packed.Weight { return sumOf(rnd, out, in, all[name]...) })
 		}
 	}
 	return list
