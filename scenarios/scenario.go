@@ -306,32 +306,6 @@ func method(n Node, path string, faults *Faults) Method {
 	return m
 }
 
-// What a size holds for.
-const (
-	PerMatrix = "matrix" // every matrix keeps to it
-	PerModel  = "model"  // all matrices together keep to it
-)
-
-// checkBytes checks sizes to aim at; those that are no numbers are told already.
-func (m *Method) checkBytes(n Node, faults *Faults) {
-	items := n.Items
-	if n.Kind == Scalar {
-		items = []Node{n}
-	} else if len(items) == 0 {
-		faults.Add(n.Pos, "%s.bytes: empty, want at least one size such as 0.5bpw", m.Path)
-	}
-	for i, item := range items {
-		m.BytesAt = append(m.BytesAt, item.Pos)
-		name := "bytes"
-		if n.Kind == List {
-			name = fmt.Sprintf("bytes[%d]", i)
-		}
-		if bits, err := ParseNumber(item.Text); err == nil && !item.Quoted && !(bits > 0 && bits <= 32) {
-			faults.Add(item.Pos, "%s.%s: %v, want stored bits per weight above 0 and at most 32, such as 0.5bpw", m.Path, name, bits)
-		}
-	}
-}
-
 func overrides(n Node, path string, faults *Faults) []Override {
 	if n.Kind != List {
 		faults.Add(n.Pos, "%s: got %v, want a list such as [{tensors: \"*.down_proj.*\", bits: 8}]", path, n.Kind)

@@ -239,11 +239,20 @@ func (x *expander) complete(c *subject.Case, v variant, t size) {
 		case name == "match":
 			x.shapeFault(v.entry.MatchPos, name, fieldMessage(v.entry.Path, err))
 		case name == "bytes":
-			x.shapeFault(t.at, name, fieldMessage(v.entry.Path, err))
+			x.shapeFault(t.at, name, fieldMessage(v.entry.Path, err)+x.remedy(c))
 		case t.of == nil || name == "" && x.covers(*t.of): // what is wrong with a target is told there
 			x.shapeFault(fieldPos(v.node, v.entry.Pos, err), name, fieldMessage(v.entry.Path, err))
 		}
 	}
+}
+
+// remedy names the size at which a case that asks for too few bytes would fit.
+func (x *expander) remedy(c *subject.Case) string {
+	bits, ok := c.LeastBits(x.p.Env.Model.Config, scenarios.MostBytes)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("; %.3gbpw would do for every matrix", bits)
 }
 
 // covers reports whether a variant compresses any of the model's matrices.

@@ -26,7 +26,7 @@ func TestFaultsTogether(t *testing.T) {
 			"5:24: methods[1].bits: 0.01 are too few for rank 1 of a 128×256 matrix, which takes 0.188 bits per weight\n" +
 				"5:30: methods[1].bits: 0.001 are too few for rank 1 of a 128×256 matrix, which takes 0.188 bits per weight\n5:53: unknown field \"foo\" in methods[1]"},
 		{"{name: svd, bytes: [0.01bpw, 0, x], rank: 3, per: layer}", "memory",
-			"5:25: methods[1].bytes: 245 bytes are too few for rank 1 of a 768×256 matrix, which takes 2048\n" +
+			"5:25: methods[1].bytes: 81 bytes are too few for rank 1 of a 256×256 matrix, which takes 1024; 0.188bpw would do for every matrix\n" +
 				"5:34: methods[1].bytes[1]: 0, want stored bits per weight above 0 and at most 32, such as 0.5bpw\n" +
 				"5:37: methods[1].bytes[2]: x, want a number such as 0.5 or 0.5bpw\n" +
 				"5:47: methods[1].rank: with bytes the size comes from there: remove one of the two\n" +
@@ -34,12 +34,14 @@ func TestFaultsTogether(t *testing.T) {
 		{"{name: svd, bytes: [0.01bpw, 0.5], rank: 3, match: int4}\n  - int4", "memory",
 			"5:24: methods[1].bytes: match says the size too: remove one of the two\n5:46: methods[1].rank: with match the size comes from the other method: remove one of the two"},
 		{"{name: svd, bytes: [0.01bpw, 2bpw]}", "memory",
-			"5:25: methods[1].bytes: 245 bytes are too few for rank 1 of a 768×256 matrix, which takes 2048"},
+			"5:25: methods[1].bytes: 81 bytes are too few for rank 1 of a 256×256 matrix, which takes 1024; 0.188bpw would do for every matrix"},
 		{"{name: dense, bytes: 2bpw}", "memory", "5:26: methods[1].bytes: dense has no size to adjust; methods that have: FITTING"},
 		{"{name: svd, bits: 2, per: model, overrides: [{tensors: a, rank: 3}]}", "memory",
 			"5:31: methods[1].per: says what match or bytes hold for, and neither is there: remove it"},
 		{"{name: svd, bytes: 2bpw, overrides: [{tensors: a, rank: 3}]}", "memory",
 			"5:61: methods[1].overrides[0].rank: with bytes the size comes from there: remove one of the two"},
+		{"{name: svd, bits: 2, rank: [0, 3], overrides: [{tensors: a, rank: 3, bits: 4}, {tensors: b, rank: 3}]}", "memory",
+			"5:36: methods[1].rank: bits says the size too: remove one of the two\n5:80: methods[1].overrides[0].bits: rank says the size too: remove one of the two"},
 		{"{name: int4, bits: 7}\n  - {name: svd, match: int4}", "memory", "5:24: methods[1].bits: 7, want one of 2, 3, 4, 8"},
 		{"int4", "{name: latency, prompt: [0, x], nw: 3, blocks: 2}",
 			"8:30: suites[0].prompt[0]: 0, want at least 1\n8:33: suites[0].prompt[1]: x, want a whole number such as 128, 4k or 2Mi\n" +

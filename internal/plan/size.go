@@ -58,17 +58,24 @@ func fitting() []string {
 	return names
 }
 
-// knobFaults tells the options that a size to aim at decides.
+// knobFaults tells the options that a size to aim at decides, and of several
+// that decide it the second.
 func knobFaults(m scenarios.Method, method *subject.Method, n scenarios.Node, f *scenarios.Faults) {
 	told := func(n scenarios.Node, path string) {
-		for _, knob := range method.Knobs {
-			v := n.Field(knob)
+		first := ""
+		for _, field := range n.Fields {
+			knob, v := field.Key, field.Value
 			switch {
-			case v.Kind == scenarios.Absent:
+			case !slices.Contains(method.Knobs, knob):
 			case m.Match != "":
 				f.Add(v.Pos, "%s.%s: with match the size comes from the other method: remove one of the two", path, knob)
 			case m.Bytes != nil:
 				f.Add(v.Pos, "%s.%s: with bytes the size comes from there: remove one of the two", path, knob)
+			case v.Text == "0": // the size is another's
+			case first != "":
+				f.Add(v.Pos, "%s.%s: %s says the size too: remove one of the two", path, knob, first)
+			default:
+				first = knob
 			}
 		}
 	}

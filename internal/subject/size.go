@@ -3,6 +3,8 @@ package subject
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/sketchbench/sketchbench/internal/model"
 )
@@ -163,6 +165,31 @@ func (c *Case) CheckModel(cfg model.Config) []error {
 		errs = append(errs, errNothing)
 	}
 	return errs
+}
+
+// LeastBits returns the bits per weight, rounded up to three digits, that a
+// target would have to give for every matrix of a model to fit, and false if
+// no target of at most limit would do.
+func (c *Case) LeastBits(cfg model.Config, limit float64) (float64, bool) {
+	fits := func(bits float64) bool {
+		d, t := *c, *c.Target
+		t.Bits, d.Target = bits, &t
+		d.SpreadTarget(cfg)
+		return !slices.ContainsFunc(d.CheckModel(cfg), func(err error) bool { return strings.HasPrefix(err.Error(), t.field()+":") })
+	}
+	low, high := 0.0, limit
+	if !fits(high) {
+		return 0, false
+	}
+	for high-low > 1e-4*high {
+		if mid := (low + high) / 2; fits(mid) {
+			high = mid
+		} else {
+			low = mid
+		}
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(high))-2)
+	return math.Ceil(high/unit) * unit, true
 }
 
 // checkMatrix returns the fault of the case on one matrix, its target's first.

@@ -116,3 +116,39 @@ func TestBytesTarget(t *testing.T) {
 		t.Errorf("a case without a target has a size: %v, %v", ok, err)
 	}
 }
+
+// TestLeastBits: the size that a refusal names fits every matrix, and hardly
+// less does; where nothing within the limit fits, none is named.
+func TestLeastBits(t *testing.T) {
+	cfg := tinyModel(t).Config
+	for i := range methods {
+		m := &methods[i]
+		if m.Fit == nil {
+			continue
+		}
+		for _, whole := range []bool{false, true} {
+			c := &Case{Method: m, Options: m.New(), Target: &Target{Bits: 0.0001, WholeModel: whole}}
+			least, ok := c.LeastBits(cfg, 64)
+			if !ok {
+				t.Errorf("%s: nothing fits in 64 bits", m.Name)
+				continue
+			}
+			refused := func(bits float64) bool {
+				c.Target.Bits = bits
+				c.SpreadTarget(cfg)
+				for _, err := range c.CheckModel(cfg) {
+					if strings.HasPrefix(err.Error(), "bytes:") {
+						return true
+					}
+				}
+				return false
+			}
+			if refused(least) || !refused(0.98*least) {
+				t.Errorf("%s, whole %v: refused at %.4g bits: %v, at 2 %% less: %v", m.Name, whole, least, refused(least), refused(0.98*least))
+			}
+			if _, ok := c.LeastBits(cfg, 0.9*least); ok {
+				t.Errorf("%s: fits within a limit of %.4g bits", m.Name, 0.9*least)
+			}
+		}
+	}
+}
