@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ func (a *app) export(ctx context.Context, args []string, f exportFlags) (outer e
 	if _, err := os.Lstat(f.output); err == nil {
 		return fmt.Errorf("%w: -o %s: something is there already; nothing is overwritten", errUsage, f.output)
 	}
+	if parent := filepath.Dir(filepath.Clean(f.output)); !isFolder(parent) {
+		return fmt.Errorf("%w: -o %s: %s is no folder; make it first", errUsage, f.output, parent)
+	}
 	cache, _, err := a.cacheDir()
 	if err != nil {
 		return err
@@ -61,6 +65,12 @@ func (a *app) export(ctx context.Context, args []string, f exportFlags) (outer e
 		return fmt.Errorf("%w: %w", runner.ErrStopped, context.Cause(ctx))
 	}
 	return err
+}
+
+// isFolder reports whether a path is a folder.
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // oneCase finds the case of a pattern, which must fit one, and its plan.
