@@ -252,9 +252,12 @@ func TestApprox(t *testing.T) {
 	s := openCase(t, e, "int4", nil, up)
 	p := measure(t, "approx", c, s, o)
 	byItem := map[string]map[string]results.Record{}
-	var order []string
+	var order, told []string
 	for _, r := range p.records {
 		if results.IsDiagnostic(r.Metric) {
+			if told = append(told, r.Metric); r.Item != up || r.Weight != 768*256 {
+				t.Errorf("%s of %s, weight %v", r.Metric, r.Item, r.Weight)
+			}
 			continue
 		}
 		if byItem[r.Item] == nil {
@@ -262,6 +265,9 @@ func TestApprox(t *testing.T) {
 			order = append(order, r.Item)
 		}
 		byItem[r.Item][r.Metric] = r
+	}
+	if !slices.Equal(told, []string{"end_codes", "zero_codes"}) {
+		t.Errorf("int4 tells %v", told)
 	}
 	cfg := e.Model.Config
 	linears := 0

@@ -89,6 +89,9 @@ ultrasketch bits=0.5 seed=2 calibration=demo-calibration,2x64,seed1`
 		if ids[c.ID] || len(c.ID) != 12 || c.Hash[:12] != c.ID {
 			t.Errorf("%s: id %q of hash %q", c.Label, c.ID, c.Hash)
 		}
+		if _, knob := c.Params["bits"]; c.Method.Name == "svd" && knob {
+			t.Errorf("%s: parameters %v, in which bits decide nothing", c.Label, c.Params)
+		}
 		ids[c.ID] = true
 		if c.Baseline != (c.Label == "dense") {
 			t.Errorf("%s: baseline %v", c.Label, c.Baseline)
