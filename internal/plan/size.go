@@ -58,8 +58,8 @@ func fitting() []string {
 	return names
 }
 
-// knobFaults tells the options that a size to aim at decides, and of several
-// that decide it the second.
+// knobFaults tells the options that a size to aim at decides, and bits beside
+// another option that decides the size in their place.
 func knobFaults(m scenarios.Method, method *subject.Method, n scenarios.Node, f *scenarios.Faults) {
 	told := func(n scenarios.Node, path string) {
 		first := ""
@@ -71,8 +71,8 @@ func knobFaults(m scenarios.Method, method *subject.Method, n scenarios.Node, f 
 				f.Add(v.Pos, "%s.%s: with match the size comes from the other method: remove one of the two", path, knob)
 			case m.Bytes != nil:
 				f.Add(v.Pos, "%s.%s: with bytes the size comes from there: remove one of the two", path, knob)
-			case v.Text == "0": // the size is another's
-			case first != "":
+			case v.Text == "0": // it decides nothing then
+			case first != "" && (first == "bits" || knob == "bits"):
 				f.Add(v.Pos, "%s.%s: %s says the size too: remove one of the two", path, knob, first)
 			default:
 				first = knob
