@@ -42,6 +42,11 @@ func TestFaultsTogether(t *testing.T) {
 			"5:61: methods[1].overrides[0].rank: with bytes the size comes from there: remove one of the two"},
 		{"{name: svd, bits: 2, rank: [0, 3], overrides: [{tensors: a, rank: 3, bits: 4}, {tensors: b, rank: 3}]}", "memory",
 			"5:36: methods[1].rank: bits says the size too: remove one of the two\n5:80: methods[1].overrides[0].bits: rank says the size too: remove one of the two"},
+		{"{name: svdllm, rank: 9}", "memory",
+			"5:5: methods[1]: 1×8 tokens of calibration are fewer than the 9 that rank 9 of a 256×256 matrix needs: raise sequences or length\n" +
+				"5:5: methods[1]: 1×8 tokens of calibration are fewer than the 9 that rank 9 of a 128×256 matrix needs: raise sequences or length\n" +
+				"5:5: methods[1]: 1×8 tokens of calibration are fewer than the 9 that rank 9 of a 768×256 matrix needs: raise sequences or length\n" +
+				"5:5: methods[1]: 1×8 tokens of calibration are fewer than the 9 that rank 9 of a 256×768 matrix needs: raise sequences or length"},
 		{"{name: int4, bits: 7}\n  - {name: svd, match: int4}", "memory", "5:24: methods[1].bits: 7, want one of 2, 3, 4, 8"},
 		{"int4", "{name: latency, prompt: [0, x], nw: 3, blocks: 2}",
 			"8:30: suites[0].prompt[0]: 0, want at least 1\n8:33: suites[0].prompt[1]: x, want a whole number such as 128, 4k or 2Mi\n" +

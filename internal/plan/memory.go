@@ -51,9 +51,24 @@ func (p *Plan) MemoryBytes(i int) int64 {
 	}
 	if c.Calibration != nil && !p.Env.Cached(c) {
 		moments = c.Calibration
+		n += workBytes(c, widest)
 	}
 	if moments != nil {
 		n += 3*4*widest*widest + 4*int64(moments.Sequences)*int64(moments.Length)*int64(cfg.HiddenSize)
 	}
 	return max(n, drawn)
+}
+
+// workBytes is what a method holds of a d×d matrix of second moments beside the
+// three that every one of them is billed for: a copy where it looks at the
+// moments themselves, a root in float64 where it decomposes.
+func workBytes(c *subject.Case, d int64) int64 {
+	var n int64
+	if c.Method.KeepsH != nil && c.Method.KeepsH(c.Options) {
+		n += 4 * d * d
+	}
+	if c.Method.Decomposes && c.Method.Moments == subject.SecondMoments {
+		n += 8 * d * d
+	}
+	return n
 }

@@ -88,6 +88,9 @@ type Method struct {
 	// Told names the options that stand in the label of every case, given in the
 	// scenario or not: a reader of the table must know them.
 	Told []string
+	// Tokens returns the fewest calibration tokens that options can do with on an
+	// out×in matrix. Nil where damping makes up for any number.
+	Tokens func(o any, out, in int) int
 	// Knobs names the options that decide the size and that Fit sets; a
 	// scenario that asks for bytes must not give them.
 	Knobs []string

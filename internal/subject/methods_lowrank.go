@@ -50,6 +50,8 @@ func lowrankMethods() []Method {
 			return svdllm.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, root, o.Size().RankOf(m.Spec.Out, m.Spec.In), m.Seed)
 		})
 	whitened.Name, whitened.Version, whitened.Moments = "svdllm", svdllm.Version, SecondMoments
+	// Fewer inputs than that span fewer directions: the rest of the rank would be zeros.
+	whitened.Tokens = func(o any, out, in int) int { return o.(*svdllm.Options).Size().RankOf(out, in) }
 	whitened.BaseInputs = func(o any) bool { return !o.(*svdllm.Options).TrueSequential }
 	whitened.New = func() any { o := svdllm.DefaultOptions(); return &o }
 	whitened.Check = func(o any) []error { return o.(*svdllm.Options).Size().Check() }

@@ -206,7 +206,16 @@ func (c *Case) checkMatrix(s model.LinearSpec) error {
 	if err != nil {
 		return err
 	}
-	return c.Method.CheckShape(o, s.Out, s.In)
+	if err := c.Method.CheckShape(o, s.Out, s.In); err != nil {
+		return err
+	}
+	if cal := c.Calibration; cal != nil && c.Method.Tokens != nil {
+		if need, have := c.Method.Tokens(o, s.Out, s.In), cal.Sequences*cal.Length; have < need {
+			return fmt.Errorf("%d×%d tokens of calibration are fewer than the %d that rank %d of a %d×%d matrix needs: raise sequences or length",
+				cal.Sequences, cal.Length, need, need, s.Out, s.In)
+		}
+	}
+	return nil
 }
 
 // shapeOptions returns the options for an out×in matrix without a name.

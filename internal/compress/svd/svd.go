@@ -14,7 +14,7 @@ import (
 )
 
 // Version changes when the same options give other bytes.
-const Version = 1
+const Version = 2
 
 // Options are the method's settings in a scenario.
 type Options struct {
