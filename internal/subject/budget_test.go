@@ -2,9 +2,12 @@ package subject
 
 import (
 	"context"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/sketchbench/sketchbench/internal/compress/asvd"
+	"github.com/sketchbench/sketchbench/internal/compress/stbllm"
 	"github.com/sketchbench/sketchbench/internal/compress/svd"
 	"github.com/sketchbench/sketchbench/internal/compress/svdllm"
 	"github.com/sketchbench/sketchbench/internal/packed"
@@ -133,8 +136,9 @@ func TestBaseInputs(t *testing.T) {
 	}
 }
 
-// TestCachedMoments: an artefact is the same whether its second moments come
-// from a walk or from the cache, where an error measured before has left them.
+// TestCachedMoments: an artefact is the same whether its moments come from a walk
+// or from the cache, where an error measured before has left them: H, and for
+// the first phase of stbllm the mean squares, which are summed in float64.
 func TestCachedMoments(t *testing.T) {
 	m := tinyModel(t)
 	c := newCase(t, "svdllm", func(o *svdllm.Options) { o.Ranks = svd.Waterfill })
@@ -149,5 +153,25 @@ func TestCachedMoments(t *testing.T) {
 	read := open(t, e, c)
 	if walked.Artefact.Hash() != read.Artefact.Hash() {
 		t.Errorf("hash %.12s from a walk, %.12s from the cache", walked.Artefact.Hash(), read.Artefact.Hash())
+	}
+	type moments struct{ square, abs []float64 }
+	var seen [2][]moments
+	for i, env := range []*Env{newEnv(t, m, 2), e} {
+		c := newCase(t, "stbllm", func(*stbllm.Options) {})
+		method := *c.Method
+		method.Budget = func(any) *Budget {
+			return &Budget{
+				See: func(m Matrix, _ any) error {
+					seen[i] = append(seen[i], moments{slices.Clone(m.MeanSquare), slices.Clone(m.MeanAbs)})
+					return nil
+				},
+				Settle: func() map[string]any { return nil },
+			}
+		}
+		c.Method = &method
+		open(t, env, c)
+	}
+	if len(seen[0]) == 0 || !reflect.DeepEqual(seen[0], seen[1]) {
+		t.Errorf("%d matrices, whose mean squares and magnitudes differ between a walk and the cache", len(seen[0]))
 	}
 }

@@ -43,6 +43,11 @@ func readMoments(path string, in int) (h []float32, err error) {
 		return nil, err
 	}
 	defer f.Close()
+	return hOf(f, path, in)
+}
+
+// hOf reads H, in×in, from a file of moments.
+func hOf(f *safetensors.File, path string, in int) (h []float32, err error) {
 	t, ok := f.Tensor(momentsTensor)
 	if !ok || t.Len() != in*in {
 		return nil, fmt.Errorf("%s: tensor %s: missing or not %d×%d", path, momentsTensor, in, in)
@@ -80,7 +85,7 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 		}
 		opts := calib.Options{Base: true}
 		return calib.Walk(ctx, e.Device, e.Model.Config, e.Model.Weights(), windows, opts, func(g calib.Group) (map[string]packed.Weight, error) {
-			return nil, writeMoments(filepath.Join(tmp, momentsFile(g.Layer, g.Input)), len(g.MeanSquare), g.H)
+			return nil, writeMoments(filepath.Join(tmp, momentsFile(g.Layer, g.Input)), g)
 		})
 	}
 	request.Check = func(dir string) error { return e.checkOnce(ctx, dir) }
@@ -96,9 +101,10 @@ func (e *Env) moments(ctx context.Context, c Calibration) (string, error) {
 	return entry.Dir, nil
 }
 
-// cachedMoments calls f for all groups with the second moments of the
-// uncompressed model, if the cache has them from an earlier case, and reports
-// whether it had. A walk would give the same, bit for bit.
+// cachedMoments calls f for all groups with the moments of the uncompressed
+// model, if the cache has them from an earlier case, and reports whether it had:
+// not so if an earlier version of the program left H alone. A walk would give
+// the same, bit for bit.
 func (e *Env) cachedMoments(ctx context.Context, c Calibration, f func(calib.Group) error) (bool, error) {
 	if _, ok := e.Cache.Lookup("moments", e.MomentsKey(c)); !ok {
 		return false, nil
@@ -118,12 +124,9 @@ func (e *Env) cachedMoments(ctx context.Context, c Calibration, f func(calib.Gro
 	for layer := range e.Model.Config.Layers {
 		for _, in := range model.Inputs() {
 			g := calib.Group{Layer: layer, Input: in, Linears: e.Model.Config.Group(layer, in), Tokens: tokens}
-			d := g.Linears[0].In
-			if g.H, err = readMoments(filepath.Join(dir, momentsFile(layer, in)), d); err != nil {
-				return true, err
-			}
-			for j := range d {
-				g.MeanSquare = append(g.MeanSquare, float64(g.H[j*d+j])/2)
+			whole, err := readGroup(filepath.Join(dir, momentsFile(layer, in)), &g)
+			if err != nil || !whole {
+				return err != nil, err // all files are of one version
 			}
 			if err := f(g); err != nil {
 				return true, err
@@ -133,19 +136,57 @@ func (e *Env) cachedMoments(ctx context.Context, c Calibration, f func(calib.Gro
 	return true, nil
 }
 
-// momentsTensor is the name of H in its file.
-const momentsTensor = "H"
+// readGroup sets the moments of g and reports whether the file has all of them.
+func readGroup(path string, g *calib.Group) (whole bool, err error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	d := g.Linears[0].In
+	for _, v := range []struct {
+		name string
+		dst  *[]float64
+	}{{meanSquareTensor, &g.MeanSquare}, {meanAbsTensor, &g.MeanAbs}} {
+		t, ok := f.Tensor(v.name)
+		if !ok || t.DType != "F64" || t.Len() != d {
+			return false, nil
+		}
+		for b := t.Data; len(b) > 0; b = b[8:] {
+			*v.dst = append(*v.dst, math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		}
+	}
+	g.H, err = hOf(f, path, d)
+	return err == nil, err
+}
 
-// writeMoments writes H, d×d, which must be nobody else's: it is turned into
-// its stored form in place, since a copy of a wide one is hundreds of
+// The names of H and of what stands beside it in its file.
+const (
+	momentsTensor    = "H"
+	meanSquareTensor = "mean_square"
+	meanAbsTensor    = "mean_abs"
+)
+
+// writeMoments writes the moments of g. H must be nobody else's: it is turned
+// into its stored form in place, since a copy of a wide one is hundreds of
 // megabytes.
-func writeMoments(path string, d int, h []float32) error {
+func writeMoments(path string, g calib.Group) error {
+	d, h := len(g.MeanSquare), g.H
 	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(h))), 4*len(h))
 	for i, v := range h {
 		binary.LittleEndian.PutUint32(data[4*i:], math.Float32bits(v))
 	}
-	t := safetensors.Tensor{Name: momentsTensor, DType: "F32", Shape: []int{d, d}, Data: data}
-	return safetensors.Write(path, []safetensors.Tensor{t}, nil)
+	doubles := func(name string, v []float64) safetensors.Tensor {
+		var b []byte
+		for _, x := range v {
+			b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+		}
+		return safetensors.Tensor{Name: name, DType: "F64", Shape: []int{d}, Data: b}
+	}
+	return safetensors.Write(path, []safetensors.Tensor{
+		{Name: momentsTensor, DType: "F32", Shape: []int{d, d}, Data: data},
+		doubles(meanSquareTensor, g.MeanSquare), doubles(meanAbsTensor, g.MeanAbs),
+	}, nil)
 }
 
 // MomentsBytes estimates the cache that the moments take.
@@ -154,7 +195,7 @@ func (m *Model) MomentsBytes() int64 {
 	for layer := range m.Config.Layers {
 		for _, in := range model.Inputs() {
 			d := int64(m.Config.Group(layer, in)[0].In)
-			n += 4 * d * d
+			n += 4*d*d + 2*8*d
 		}
 	}
 	return n

@@ -65,7 +65,7 @@ func TestHessian(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	// qkv, o, gate-up of 64 channels and down of 172, two layers, 4 bytes.
-	if got, want := m.MomentsBytes(), int64(2*4*(3*64*64+172*172)); got != want {
+	if got, want := m.MomentsBytes(), int64(2*(4*(3*64*64+172*172)+16*(3*64+172))); got != want {
 		t.Errorf("MomentsBytes %d, want %d", got, want)
 	}
 }
