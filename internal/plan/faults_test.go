@@ -125,3 +125,21 @@ func TestField(t *testing.T) {
 		}
 	}
 }
+
+// TestShipped: nothing is wrong with the shipped scenarios; of the one that
+// wants a text of its user only that is missing.
+func TestShipped(t *testing.T) {
+	for _, name := range scenarios.Shipped() {
+		loaded, err := scenarios.Load(name, nil)
+		if err != nil || len(loaded) != 1 {
+			t.Fatalf("%s: %d scenarios, %v", name, len(loaded), err)
+		}
+		p, err := Make(loaded[0], Settings{Cache: t.TempDir(), Threads: 1})
+		if wants := name == "wikitext-int4-svd-sketch"; wants != (err != nil) || wants && (strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), "wiki.test.raw")) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err == nil {
+			p.Close()
+		}
+	}
+}
