@@ -176,15 +176,21 @@ func (m machine) compress(c *subject.Case) time.Duration {
 			d *= 2
 		}
 	}
+	var work float64
 	switch {
 	case c.Method.Moments == subject.SecondMoments && !c.Method.Decomposes:
-		return d + seconds(covered/kmeansWeights+covered*m.widest*2/m.flops)
+		work = covered/kmeansWeights + covered*m.widest*2/m.flops
 	case c.Method.Decomposes:
-		return d + seconds(max(covered*m.widest*8/m.flops, covered/svdWeights))
+		work = max(covered*m.widest*8/m.flops, covered/svdWeights)
 	case c.Method.Hashed:
-		return d + seconds(covered/sketchWeights)
+		work = covered / sketchWeights
+	default:
+		work = covered / roundWeights
 	}
-	return d + seconds(covered/roundWeights)
+	if c.Method.Passes != nil {
+		work *= c.Method.Passes(c.Options)
+	}
+	return d + seconds(work)
 }
 
 // suite guesses one suite on one case.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -265,6 +266,22 @@ func TestSteps(t *testing.T) {
 	for _, name := range []string{"", "approx", "perplexity", "latency"} {
 		if seen[name] != len(p.Cases) {
 			t.Errorf("%d steps %q for %d cases", seen[name], name, len(p.Cases))
+		}
+	}
+}
+
+// TestPasses: options that have the work of a method done several times over
+// are guessed to take as much longer.
+func TestPasses(t *testing.T) {
+	for _, c := range []struct {
+		fields string
+		more   float64
+	}{{"int4, mse-clip: [false, true]", 80}, {"loftq, rounds: [1, 5]", 5}, {"svd, ranks: [uniform, waterfill]", 2}} {
+		p := mustMake(t, "name: x\nmodel: demo\nmethods: [{name: "+c.fields+"}]\nsuites: [memory]\n", Settings{Threads: 1})
+		m := newMachine(p)
+		once, more := m.compress(p.Cases[0]).Seconds(), m.compress(p.Cases[1]).Seconds()
+		if math.Abs(more/once-c.more) > 0.01*c.more {
+			t.Errorf("%s: %v and %v s", c.fields, once, more)
 		}
 	}
 }

@@ -85,6 +85,9 @@ type Method struct {
 	// Decomposes says that every matrix costs a singular value decomposition,
 	// Hashed that every weight is found by a hash: both for estimates of time.
 	Decomposes, Hashed bool
+	// Passes returns how many times over options have that work done, for
+	// estimates of time. Nil for always once.
+	Passes func(o any) float64
 	// Told names the options that stand in the label of every case, given in the
 	// scenario or not: a reader of the table must know them.
 	Told []string

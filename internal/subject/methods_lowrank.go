@@ -85,6 +85,12 @@ func lowrank[O any, P interface {
 			}
 			return shareRanks(setRank, weigh)
 		},
+		Passes: func(o any) float64 {
+			if o.(P).Size().Ranks == svd.Waterfill {
+				return 2 // the spectra of all matrices come first
+			}
+			return 1
+		},
 		Compress: func(m Matrix, o any) (packed.Weight, error) {
 			p, energy, err := compress(m, o.(P))
 			if err != nil {

@@ -26,6 +26,12 @@ var int4Method = Method{
 		return &fitted, err
 	},
 	Covers: everything,
+	Passes: func(o any) float64 {
+		if o.(*int4.Options).MSEClip {
+			return grid.ClipSteps // every weight is rounded in each
+		}
+		return 1
+	},
 	Compress: func(m Matrix, o any) (packed.Weight, error) {
 		p, err := int4.Compress(m.Gemm, m.W, m.Spec.Out, m.Spec.In, *o.(*int4.Options))
 		if err != nil {

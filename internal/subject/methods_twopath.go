@@ -35,6 +35,7 @@ func twopathMethods() []Method {
 			return p, err
 		}, twopath.DrawLoftQ)
 	loftq.Name, loftq.Version, loftq.Decomposes = "loftq", twopath.LoftQVersion, true
+	loftq.Passes = func(o any) float64 { return float64(o.(*twopath.LoftQOptions).Rounds) }
 	return []Method{lora, qlora, loftq}
 }
 

@@ -6,7 +6,7 @@ import "math"
 // as wide, p = 1, 0.99 … 0.21, and the one with the least Σ|ŵ-w|^2.4, of equal
 // ones the widest.
 const (
-	clipSteps = 80
+	ClipSteps = 80 // ranges that are tried
 	clipGrid  = 100
 )
 
@@ -16,7 +16,7 @@ const (
 func Clip[T any](w []float32, lo, hi float64, symmetric bool, grid func(lo, hi float64) (Grid, T, error)) (best Grid, extra T, err error) {
 	lo, hi = span(lo, hi, symmetric)
 	least := math.Inf(1)
-	for i := range clipSteps {
+	for i := range ClipSteps {
 		p := 1 - float64(i)/clipGrid
 		g, x, fault := grid(float64(p*lo), float64(p*hi))
 		if fault != nil {
