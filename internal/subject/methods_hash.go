@@ -41,7 +41,7 @@ func hashMethod[O any](name string, version int, defaults O, check func(O) []err
 		New:         func() any { o := defaults; return &o },
 		Check:       func(o any) []error { return check(*o.(*O)) },
 		CheckShape:  func(o any, out, in int) error { return of(o, out, in).CheckShape() },
-		Nominal:     func(o any) float64 { return of(o, 1, 1).Bits },
+		Nominal:     func(o any) float64 { return of(o, 1, 1).Nominal() },
 		StoredBytes: func(o any, out, in int) int64 { return of(o, out, in).StoredBytes() },
 		Covers:      everything,
 		Fit: func(o any, out, in int, target int64) (any, error) {

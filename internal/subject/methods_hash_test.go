@@ -10,6 +10,7 @@ import (
 	"github.com/sketchbench/sketchbench/internal/compress/minmax"
 	"github.com/sketchbench/sketchbench/internal/compress/robe"
 	"github.com/sketchbench/sketchbench/internal/compress/rzlinear"
+	"github.com/sketchbench/sketchbench/internal/model"
 	"github.com/sketchbench/sketchbench/internal/packed"
 )
 
@@ -68,3 +69,18 @@ var hashFixtures = []fixture{{
 
 var magnitudeSizes = []any{&hashed.Magnitudes{Bits: 0.5, Rows: 3, Signs: hashed.Dropped}, &hashed.Magnitudes{Bits: 1.5, Rows: 1, Signs: hashed.Carried},
 	&hashed.Magnitudes{Bits: 3, Rows: 4, Signs: hashed.Carried}, &hashed.Magnitudes{Bits: 2, Rows: 2, Cells: 77, Signs: hashed.Carried}}
+
+// TestHashNominal: bits are what a case aims at, unless cells are given: then
+// what it stores.
+func TestHashNominal(t *testing.T) {
+	spec := model.LinearSpec{Name: "w", Out: 64, In: 96}
+	c := newCase(t, "hashednets", func(o *hashednets.Options) { o.Bits = 1 })
+	if got := c.NominalBits(spec); got != 1 {
+		t.Errorf("bits: 1: nominal %v", got)
+	}
+	// 600 cells of two bytes and two seeds of eight.
+	c = newCase(t, "hashednets", func(o *hashednets.Options) { o.Cells = 600 })
+	if got, want := c.NominalBits(spec), 8*1216./(64*96); got != want {
+		t.Errorf("cells: 600: nominal %v, want %v", got, want)
+	}
+}

@@ -32,12 +32,13 @@ func sums(in int) map[string][]func(rnd *rand.Rand, out, in int) packed.Weight {
 	type maker = func(rnd *rand.Rand, out, in int) packed.Weight
 	grid := func(rnd *rand.Rand, out, in int) packed.Weight { return gridOf(rnd, out, in, 4, min(in, 64), false) }
 	book := func(rnd *rand.Rand, out, in int) packed.Weight { return codebookOf(rnd, out, in, 3, in) }
+	levels := func(rnd *rand.Rand, out, in int) packed.Weight { return levelsOf(rnd, out, in, 4, 64, true) }
 	path := func(rnd *rand.Rand, out, in int) packed.Weight {
 		return &packed.LowRank{Out: out, In: in, Rank: 5, U: halves(rnd, out*5, 0.3), V: halves(rnd, 5*in, 0.3)}
 	}
 	dense := func(rnd *rand.Rand, out, in int) packed.Weight { return denseOf(rnd, out, in, "BF16") }
 	return map[string][]maker{
-		"grid+lowrank": {grid, path}, "codebook+sparse": {book, sparseOf}, "dense+lowrank+sparse": {dense, path, sparseOf},
+		"grid+lowrank": {grid, path}, "levels+lowrank": {levels, path}, "codebook+sparse": {book, sparseOf}, "dense+lowrank+sparse": {dense, path, sparseOf},
 	}
 }
 

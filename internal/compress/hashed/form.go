@@ -60,6 +60,14 @@ func (f Form) Size() int {
 	return int(max(0, min(math.Floor(total/float64(f.Matrix.Rows)), f.weights(), math.MaxInt32)))
 }
 
+// Nominal returns the bits per weight aimed at, 0 where the cells are given.
+func (f Form) Nominal() float64 {
+	if f.Cells > 0 {
+		return 0
+	}
+	return f.Bits
+}
+
 // Smallest returns the fewest cells that a sketch row can have: those of a
 // chunk, or one more than those of a tile.
 func (f Form) Smallest() int {
