@@ -314,6 +314,22 @@ func TestBalancedLoads(t *testing.T) {
 	}
 }
 
+// TestCheck21Cells: at B bits of N weights the cells of all rows are B·N/c of c
+// bits, and the bytes of that fit just as many.
+func TestCheck21Cells(t *testing.T) {
+	const out, in = 2048, 6144
+	for _, cell := range packed.CellWidths() {
+		for _, bits := range []float64{0.25, 0.5, 1, 2} {
+			o := with(func(o *Options) { o.Cell, o.Bits, o.Rows = cell, bits, 3 })
+			want := int64(bits*out*in) / int64(3*cell)
+			fitted, err := Fit(o, out, in, StoredBytes(o, out, in))
+			if got := o.rowCells(out, in); got != want || err != nil || fitted.rowCells(out, in) != want {
+				t.Errorf("cells of %d at %v bits: %d in a row, fitted %d, %v; want %d", cell, bits, got, fitted.rowCells(out, in), err, want)
+			}
+		}
+	}
+}
+
 // TestLevels: the second level is the sketch of what the first leaves.
 func TestLevels(t *testing.T) {
 	const out, in = 40, 30

@@ -319,6 +319,10 @@ func TestCheck13And16Budgets(t *testing.T) {
 	if mb := float64(bytes) / 1e6; math.Abs(mb-56.62-0.115) > 0.01 {
 		t.Errorf("%.3f MB, want 56.735", mb)
 	}
+	// All 1,235,814,400 parameters, the others in 16 bits.
+	if mb := float64(2*(1235814400-weights)+bytes) / 1e6; math.Abs(mb-716.31-0.115) > 0.01 {
+		t.Errorf("whole model %.3f MB, want 716.427", mb)
+	}
 	// 0.1·160/16 = 1 must not become 0 by rounding.
 	if got := (Options{Bits: 0.1, Rows: 1, Cell: 16}).rowCells(16, 10); got != 1 {
 		t.Errorf("0.1 bits of 160 weights: %d cells, want 1", got)
