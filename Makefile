@@ -78,6 +78,7 @@ asm: ## regenerate the assembly of the kernels (fetches avo)
 	$(GO) generate ./kernels/gemm ./kernels/cpu ./internal/compress/grid ./internal/compress/nf4
 
 .PHONY: tables
-tables: build ## remake the README's table from the committed records
-	$(BIN) report --format md -o results/published/demo.md results/published/demo.records.jsonl
+tables: build ## remake the tables of results/published and of the README from the committed records
+	for f in results/published/*.records.jsonl*; do \
+		$(BIN) report --format md -o "$${f%%.records.jsonl*}.md" "$$f" || exit 1; done
 	@awk -v table=results/published/demo.md '/<!-- table: begin -->/ {print; while ((getline line < table) > 0) print line; skip = 1} /<!-- table: end -->/ {skip = 0} !skip && !/<!-- table: begin -->/' README.md > README.md.new && mv README.md.new README.md

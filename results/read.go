@@ -2,11 +2,13 @@ package results
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // line is one record's text with what it says.
@@ -132,11 +134,12 @@ func isTorn(text []byte) bool {
 	return true
 }
 
-// ReadFiles returns the records of all files, one file after the other.
+// ReadFiles returns the records of all files, one file after the other. A name
+// that ends in .gz is that of a compressed file.
 func ReadFiles(paths ...string) ([]Record, error) {
 	var all []Record
 	for _, p := range paths {
-		b, err := os.ReadFile(p)
+		b, err := readFile(p)
 		if err != nil {
 			return nil, err
 		}
@@ -147,4 +150,20 @@ func ReadFiles(paths ...string) ([]Record, error) {
 		all = append(all, recs...)
 	}
 	return all, nil
+}
+
+// readFile returns what a file holds, unpacked if it is compressed.
+func readFile(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if err != nil || !strings.HasSuffix(path, ".gz") {
+		return b, err
+	}
+	z, err := gzip.NewReader(bytes.NewReader(b))
+	if err == nil {
+		b, err = io.ReadAll(z)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
 }

@@ -85,29 +85,39 @@ func TestDocumentedScenarios(t *testing.T) {
 	}
 }
 
-// TestReadmeTable: the README shows the table of the committed records, as
-// make tables puts it there.
-func TestReadmeTable(t *testing.T) {
-	published := filepath.Join(moduleRoot, "results/published")
-	recs, err := results.ReadFiles(filepath.Join(published, "demo.records.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+// TestPublishedTables: the tables under results/published are those of the
+// records beside them, and the README shows that of the demo, as make tables
+// puts them there.
+func TestPublishedTables(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(moduleRoot, "results/published/*.records.jsonl*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
 	}
-	tables, err := tablesOf(recs, choice{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want bytes.Buffer
-	if err := table.Markdown(&want, tables); err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(read(t, filepath.Join(moduleRoot, "README.md"))), "<!-- table: begin -->\n")
-	got, _, ends := strings.Cut(rest, "<!-- table: end -->")
-	if !found || !ends || got != want.String() {
-		t.Error("the table in README.md is not that of results/published/demo.records.jsonl; make tables remakes it")
-	}
-	if string(read(t, filepath.Join(published, "demo.md"))) != want.String() {
-		t.Error("results/published/demo.md is not that of the records; make tables remakes it")
+	for _, file := range files {
+		recs, err := results.ReadFiles(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tables, err := tablesOf(recs, choice{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want bytes.Buffer
+		if err := table.Markdown(&want, tables); err != nil {
+			t.Fatal(err)
+		}
+		name, _, _ := strings.Cut(filepath.Base(file), ".")
+		if string(read(t, filepath.Join(filepath.Dir(file), name+".md"))) != want.String() {
+			t.Errorf("results/published/%s.md is not that of the records; make tables remakes it", name)
+		}
+		if name != "demo" {
+			continue
+		}
+		_, rest, found := strings.Cut(string(read(t, filepath.Join(moduleRoot, "README.md"))), "<!-- table: begin -->\n")
+		got, _, ends := strings.Cut(rest, "<!-- table: end -->")
+		if !found || !ends || got != want.String() {
+			t.Error("the table in README.md is not that of results/published/demo.records.jsonl; make tables remakes it")
+		}
 	}
 }
 
