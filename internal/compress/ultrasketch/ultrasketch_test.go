@@ -295,8 +295,8 @@ func TestThreads(t *testing.T) {
 	}
 }
 
-// TestCheck13And16Budgets: cells and bytes of the published setting.
-func TestCheck13And16Budgets(t *testing.T) {
+// TestCheck13Budgets: weights that share a cell at 0.5 bits in 3 rows.
+func TestCheck13Budgets(t *testing.T) {
 	o := DefaultOptions()
 	for cell, lambda := range map[int]int64{16: 96, 8: 48, 4: 24, 2: 12} {
 		o.Cell = cell
@@ -304,8 +304,16 @@ func TestCheck13And16Budgets(t *testing.T) {
 			t.Errorf("cells of %d bits in a row at 0.5 bits in 3 rows: %d, want N/%d", cell, got, lambda)
 		}
 	}
-	o.Cell = 16
-	// Llama-3.2-1B: q, k, v, gate, up, down of 16 layers.
+	// 0.1·160/16 = 1 must not become 0 by rounding.
+	if got := (Options{Bits: 0.1, Rows: 1, Cell: 16}).rowCells(16, 10); got != 1 {
+		t.Errorf("0.1 bits of 160 weights: %d cells, want 1", got)
+	}
+}
+
+// TestCheck16Llama1B: the compressed matrices of Llama-3.2-1B, q, k, v, gate, up
+// and down of 16 layers, and what they and the whole model take at 0.5 bits.
+func TestCheck16Llama1B(t *testing.T) {
+	o := DefaultOptions()
 	var weights, bytes int64
 	for _, d := range [][2]int{{2048, 2048}, {512, 2048}, {512, 2048}, {8192, 2048}, {8192, 2048}, {2048, 8192}} {
 		weights += 16 * int64(d[0]) * int64(d[1])
@@ -322,10 +330,6 @@ func TestCheck13And16Budgets(t *testing.T) {
 	// All 1,235,814,400 parameters, the others in 16 bits.
 	if mb := float64(2*(1235814400-weights)+bytes) / 1e6; math.Abs(mb-716.31-0.115) > 0.01 {
 		t.Errorf("whole model %.3f MB, want 716.427", mb)
-	}
-	// 0.1·160/16 = 1 must not become 0 by rounding.
-	if got := (Options{Bits: 0.1, Rows: 1, Cell: 16}).rowCells(16, 10); got != 1 {
-		t.Errorf("0.1 bits of 160 weights: %d cells, want 1", got)
 	}
 }
 
