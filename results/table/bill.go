@@ -1,6 +1,8 @@
 package table
 
 import (
+	"slices"
+
 	"github.com/sketchbench/sketchbench/results"
 	"github.com/sketchbench/sketchbench/results/summary"
 )
@@ -111,7 +113,14 @@ func billTable(g summary.Group) (t Table, ok bool) {
 		}
 		b.t.Rows = append(b.t.Rows, row)
 	}
-	b.t.Notes = append([]Note{{Text: "stored: all bytes of the linear layers, those that a method leaves alone included, and what they are for. " +
-		"Nominal bits are of the compressed matrices, as their paper counts them."}}, b.t.Notes...)
+	text := "stored: all bytes of the linear layers, those that a method leaves alone included, and what they are for. " +
+		"Nominal bits are of the compressed matrices, as their paper counts them."
+	if slices.Contains(partClasses(g), "dense") {
+		text += " dense: values as they are, of matrices left alone, of a base, of weights kept apart."
+	}
+	if slices.ContainsFunc(g.Rows, func(r summary.Row) bool { return r.Ledger.Target.Missing == "" }) {
+		text += " target and reached: bytes of the compressed matrices, asked for by match or bytes, and taken; — where a scenario asks for none."
+	}
+	b.t.Notes = append([]Note{{Text: text}}, b.t.Notes...)
 	return b.t, true
 }

@@ -41,6 +41,9 @@ func TestBill(t *testing.T) {
 	if s := strings.Join(got, " "); s != want {
 		t.Errorf("got  %s\nwant %s", s, want)
 	}
+	if note := tables[1].Notes[0].Text; !strings.Contains(note, "target and reached:") || strings.Contains(note, "dense:") {
+		t.Errorf("note: %s", note)
+	}
 	var csv, js bytes.Buffer
 	if err := table.CSV(&csv, tables); err != nil {
 		t.Fatal(err)
