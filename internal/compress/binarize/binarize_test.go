@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sketchbench/sketchbench/internal/packed"
 	"github.com/sketchbench/sketchbench/kernels/gemm"
 )
 
@@ -158,6 +159,23 @@ func TestMostSalient(t *testing.T) {
 	}
 	if got := s.bestCount(); got != 49 {
 		t.Errorf("%d salient columns, want 49", got)
+	}
+}
+
+// TestBound: a magnitude at the bound is in the upper region, as in the search.
+// 1 and 2 have the mean 1.5, and 3, 4 and 5 the mean 4.
+func TestBound(t *testing.T) {
+	w := []float32{1, 2, 3, 4, 5}
+	p := &packed.Binary{Out: 1, In: 5, Block: 5, Regions: 2, Keep: 8, Salient: make([]byte, 1), Scalars: make([]uint16, 7)}
+	b := &binarizer{cfg: gemm.Config{Threads: 1}, o: Options{Block: 5, Regions: 2, Saliency: Magnitude, Search: OnWeights, Keep: 8},
+		out: 1, in: 5, p: p, codes: make([]uint8, 5)}
+	s := b.newSearch(0, 5, w)
+	m := &memory{values: make([]float64, 5), rest: make([]float64, 5), order: make([]int, 5)}
+	if err := b.row(s, 0, w, make([]float32, 5), []float64{3}, m); err != nil {
+		t.Fatal(err)
+	}
+	if want := []uint8{1, 0, 3, 2, 2}; !slices.Equal(b.codes, want) { // minus, and 2 for the upper region
+		t.Errorf("codes %v, want %v", b.codes, want)
 	}
 }
 

@@ -259,7 +259,12 @@ func TestCheck21EqualBytes(t *testing.T) {
 			t.Errorf("%s: %d cells in a terabyte, %v; want one for each weight", f.name, cells, err)
 		}
 	}
-	f := forms(4, 8)[0].Form
+	// 0.29·1600/16 = 29 is 28.999999999999996 in float64.
+	f := forms(16, 100)[0].Form
+	if f.Bits = 0.29; f.Size() != 29 {
+		t.Errorf("0.29 bits of 1600 weights: %d cells, want 29", f.Size())
+	}
+	f = forms(4, 8)[0].Form
 	if _, err := f.Fit(17); err == nil || err.Error() != "17 bytes are too few for 1 cells in a row of a 4×8 matrix, which take 18" {
 		t.Errorf("%v", err)
 	}

@@ -304,9 +304,9 @@ func TestCheck13Budgets(t *testing.T) {
 			t.Errorf("cells of %d bits in a row at 0.5 bits in 3 rows: %d, want N/%d", cell, got, lambda)
 		}
 	}
-	// 0.1·160/16 = 1 must not become 0 by rounding.
-	if got := (Options{Bits: 0.1, Rows: 1, Cell: 16}).rowCells(16, 10); got != 1 {
-		t.Errorf("0.1 bits of 160 weights: %d cells, want 1", got)
+	// 0.29·1600/16 = 29 is 28.999999999999996 in float64.
+	if got := (Options{Bits: 0.29, Rows: 1, Cell: 16}).rowCells(16, 100); got != 29 {
+		t.Errorf("0.29 bits of 1600 weights: %d cells, want 29", got)
 	}
 }
 
