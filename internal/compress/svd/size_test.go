@@ -8,6 +8,9 @@ import "testing"
 func TestCheck21Rank(t *testing.T) {
 	for _, d := range [][2]int{{4096, 4096}, {64, 172}, {172, 64}, {33, 7}, {1, 5}} {
 		out, in := d[0], d[1]
+		if got := RankForBytes(1<<40, out, in); got != min(out, in) {
+			t.Errorf("%d×%d: rank %d in a terabyte", out, in, got)
+		}
 		for r := 1; r <= min(out, in); r++ {
 			bits := 16 * float64(r) * float64(out+in) / (float64(out) * float64(in))
 			if got := Rank(bits, out, in); got != r {
