@@ -251,9 +251,10 @@ func TensorClasses() []string { return []string{"linear", "embedding", "head", "
 
 // PartClasses lists what stored bytes are for: uncompressed values, packed
 // codes, centroids, scales and zeros, low-rank factors, hashed cells, class
-// maps and sizes, hash seeds, masks, bytes that another program declares.
+// maps and sizes, hash seeds, masks, bits that fill up last bytes, bytes that
+// another program declares.
 func PartClasses() []string {
-	return []string{"dense", "codes", "tables", "scales", "factors", "cells", "indices", "seeds", "masks", "declared"}
+	return []string{"dense", "codes", "tables", "scales", "factors", "cells", "indices", "seeds", "masks", "padding", "declared"}
 }
 
 // PartItem is the item of part_bytes.

@@ -101,7 +101,7 @@ func emitLedger(out Out, e subject.LedgerEntry) error {
 	for _, part := range results.PartClasses() {
 		if n := e.Parts[part]; n > 0 {
 			lines = append(lines, results.Record{
-				Metric: "part_bytes", Item: results.PartItem(e.Class, part), Value: float64(n), Weight: weights})
+				Metric: "part_bytes", Item: results.PartItem(e.Class, part), Value: n, Weight: weights})
 		}
 	}
 	return out.emit(lines...)

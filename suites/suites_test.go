@@ -137,7 +137,7 @@ func TestAll(t *testing.T) {
 		t.Errorf("suites %v", Names())
 	}
 	parts := []packed.Class{packed.ClassDense, packed.ClassCodes, packed.ClassTables, packed.ClassScales,
-		packed.ClassFactors, packed.ClassCells, packed.ClassIndices, packed.ClassSeeds, packed.ClassMasks, packed.ClassDeclared}
+		packed.ClassFactors, packed.ClassCells, packed.ClassIndices, packed.ClassSeeds, packed.ClassMasks, packed.ClassPadding, packed.ClassDeclared}
 	for i, p := range parts {
 		if results.PartClasses()[i] != string(p) {
 			t.Errorf("part class %d is %s in results and %s in packed", i, results.PartClasses()[i], p)

@@ -71,6 +71,7 @@ const (
 	ClassSeeds    Class = "seeds"    // hash seeds
 	ClassDeclared Class = "declared" // what another program says that it stores
 	ClassMasks    Class = "masks"    // which weights or columns are treated how
+	ClassPadding  Class = "padding"  // bits that fill up the last byte of rows and planes, of all other classes
 )
 
 // A Part is one stored array of a weight. Data is little-endian.

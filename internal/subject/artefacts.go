@@ -70,9 +70,11 @@ func (c *Case) fileBytes(s model.LinearSpec) int64 {
 type LedgerEntry struct {
 	Class       string // linear, embedding, head, norm
 	Weights     int64
-	StoredBytes int64            // or declared, for weights that another program stored
-	NominalBits float64          // bits aimed at, over the whole class
-	Parts       map[string]int64 // bytes by what they are for: codes, tables, …
+	StoredBytes int64   // or declared, for weights that another program stored
+	NominalBits float64 // bits aimed at, over the whole class
+	// Parts are bytes by what they are for: codes, tables, … and padding, which
+	// is counted in bits. They sum to StoredBytes.
+	Parts map[string]float64
 }
 
 // Ledger counts what the artefact stores for the tensors that the model uses,
@@ -89,22 +91,41 @@ func (s *Subject) Ledger() ([]LedgerEntry, error) {
 		if !ok {
 			i = len(ledger)
 			at[spec.Class] = i
-			ledger = append(ledger, LedgerEntry{Class: string(spec.Class), Parts: map[string]int64{}})
+			ledger = append(ledger, LedgerEntry{Class: string(spec.Class), Parts: map[string]float64{}})
 		}
 		l := &ledger[i]
 		l.Weights += e.Count()
 		l.NominalBits += e.NominalBits * float64(e.Count())
 		if e.Declared > 0 {
 			l.StoredBytes += e.Declared
-			l.Parts[string(packed.ClassDeclared)] += e.Declared
+			l.Parts[string(packed.ClassDeclared)] += float64(e.Declared)
 			continue
 		}
 		l.StoredBytes += e.Bytes
 		for class, n := range e.ClassBytes() {
-			l.Parts[string(class)] += n
+			l.Parts[string(class)] += float64(n)
+		}
+		if err := l.padding(s, e); err != nil {
+			return nil, err
 		}
 	}
 	return ledger, nil
+}
+
+// padding moves the padding of a tensor to a class of its own.
+func (l *LedgerEntry) padding(s *Subject, e artefact.Entry) error {
+	if e.Meta == nil || e.Kind == packed.KindDense {
+		return nil
+	}
+	w, err := s.Artefact.Weight(e.Name)
+	if err != nil {
+		return err
+	}
+	for class, bits := range packed.Padding(w) {
+		l.Parts[string(class)] -= float64(bits) / 8
+		l.Parts[string(packed.ClassPadding)] += float64(bits) / 8
+	}
+	return nil
 }
 
 // Size returns the bytes that the case asks for and those that it stores, over

@@ -137,12 +137,12 @@ func TestLedger(t *testing.T) {
 			if l.StoredBytes != want || l.Weights != weights[model.Class(l.Class)] {
 				t.Errorf("%s: %s: %d bytes of %d weights, want %d", c.Label, l.Class, l.StoredBytes, l.Weights, want)
 			}
-			var parts int64
+			var parts float64
 			for _, n := range l.Parts {
 				parts += n
 			}
-			if parts != l.StoredBytes {
-				t.Errorf("%s: %s: parts %v sum to %d, want %d", c.Label, l.Class, l.Parts, parts, l.StoredBytes)
+			if parts != float64(l.StoredBytes) {
+				t.Errorf("%s: %s: parts %v sum to %v, want %d", c.Label, l.Class, l.Parts, parts, l.StoredBytes)
 			}
 			total += l.StoredBytes
 		}

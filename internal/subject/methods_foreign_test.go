@@ -172,7 +172,7 @@ func TestExternal(t *testing.T) {
 		if l.Class != string(model.ClassLinear) {
 			continue
 		}
-		if l.StoredBytes != sum || len(l.Parts) != 1 || l.Parts["declared"] != sum {
+		if l.StoredBytes != sum || len(l.Parts) != 1 || l.Parts["declared"] != float64(sum) {
 			t.Errorf("%d bytes, %v, want %d declared", l.StoredBytes, l.Parts, sum)
 		}
 	}
