@@ -168,7 +168,7 @@ func TestSorted(t *testing.T) {
 		if f.Matrix.Addressing != packed.AddressWeights || f.Matrix.Rows == 5 {
 			continue
 		}
-		f.Cells = 40_000
+		f.Cells = sortedCells + 7000
 		h, _ := compress(t, w, f.Form, 3)
 		for k := range h.Rows {
 			cells := make([]cell, h.Size)

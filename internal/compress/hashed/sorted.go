@@ -13,7 +13,7 @@ import (
 // of cells first, a batch at a time, and each bucket's cells are in the cache
 // when the weights are added to them.
 const (
-	sortedCells  = 1 << 15
+	sortedCells  = 1 << 17
 	bucketBits   = 14      // a bucket has 2^bucketBits cells
 	batchWeights = 1 << 16 // about so many weights are sorted by one task
 	maxBatches   = 32      // at a time
