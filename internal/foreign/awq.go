@@ -69,16 +69,12 @@ func (q quantConfig) checkAWQ(path string) error {
 
 // awqLayer checks the tensors of a layer.
 func awqLayer(m module, q quantConfig) (Linear, error) {
-	qweight := m.parts["qweight"]
-	if qweight.DType != "I32" || len(qweight.Shape) != 2 || qweight.Len() == 0 {
-		return Linear{}, fmt.Errorf("%s: tensor %s: %s %v, want I32 of two dimensions", m.file, qweight.Name, qweight.DType, qweight.Shape)
+	qweight, err := m.words()
+	if err != nil {
+		return Linear{}, err
 	}
 	in, out := qweight.Shape[0], 8*qweight.Shape[1]
-	group := q.Group
-	if group < 0 || group > in {
-		group = in
-	}
-	groups := (in-1)/group + 1
+	group, groups := q.groupsOf(in)
 	if err := errors.Join(m.want("qzeros", "I32", groups, out/8), m.want("scales", "F16", groups, out)); err != nil {
 		return Linear{}, err
 	}

@@ -69,20 +69,16 @@ func (q quantConfig) checkGPTQ(path string) error {
 
 // gptqLayer checks the tensors of a layer.
 func gptqLayer(m module, q quantConfig) (Linear, error) {
-	qweight := m.parts["qweight"]
-	if qweight.DType != "I32" || len(qweight.Shape) != 2 || qweight.Len() == 0 {
-		return Linear{}, fmt.Errorf("%s: tensor %s: %s %v, want I32 of two dimensions", m.file, qweight.Name, qweight.DType, qweight.Shape)
+	qweight, err := m.words()
+	if err != nil {
+		return Linear{}, err
 	}
 	out, in := qweight.Shape[1], qweight.Shape[0]*32/q.Bits
 	if in*q.Bits != 32*qweight.Shape[0] || out*q.Bits%32 != 0 {
 		return Linear{}, fmt.Errorf("%s: tensor %s: shape %v holds no whole number of rows and columns at %d bits", m.file, qweight.Name, qweight.Shape, q.Bits)
 	}
-	group := q.Group
-	if group < 0 || group > in {
-		group = in
-	}
-	groups := (in-1)/group + 1
-	err := errors.Join(
+	group, groups := q.groupsOf(in)
+	err = errors.Join(
 		m.want("qzeros", "I32", groups, out*q.Bits/32),
 		m.want("scales", "F16", groups, out))
 	if _, ok := m.parts["g_idx"]; ok {
@@ -99,6 +95,25 @@ func gptqLayer(m module, q quantConfig) (Linear, error) {
 	g := &packed.Grid{Out: out, In: in, Bits: q.Bits, Group: group, Index: index}
 	setZeros(g, zeros)
 	return gridLinear(m, g, func() []byte { return transposeWords(qweight) }), nil
+}
+
+// words returns the packed codes of a layer, a matrix of 32-bit words.
+func (m module) words() (safetensors.Tensor, error) {
+	t := m.parts["qweight"]
+	if t.DType != "I32" || len(t.Shape) != 2 || t.Len() == 0 {
+		return t, fmt.Errorf("%s: tensor %s: %s %v, want I32 of two dimensions", m.file, t.Name, t.DType, t.Shape)
+	}
+	return t, nil
+}
+
+// groupsOf returns the width of a group and the number of groups of a row; a
+// group is at most the row.
+func (q quantConfig) groupsOf(in int) (group, groups int) {
+	group = q.Group
+	if group < 0 || group > in {
+		group = in
+	}
+	return group, (in-1)/group + 1
 }
 
 // gridLinear describes a layer on grids whose codes are made when it is asked

@@ -57,19 +57,11 @@ func (b *builder) billColumns(part Part) []column {
 		if r.Ledger.Target.Missing == "" {
 			add(Column{Key: "target_bytes", Head: "target", Unit: "B"}, func(r summary.Row) Cell { return b.quietBytes(r.Ledger.Target) })
 			add(Column{Key: "reached_bytes", Head: "reached", Unit: "B"}, func(r summary.Row) Cell { return b.quietBytes(r.Ledger.Reached) })
-			add(Column{Key: "size_gap", Head: "gap (%)", Unit: "1"}, func(r summary.Row) Cell { return percent(r.Ledger.Gap) })
+			add(Column{Key: "size_gap", Head: "gap (%)", Unit: "1"}, func(r summary.Row) Cell { return bareScaled(r.Ledger.Gap, 100) })
 			break
 		}
 	}
 	return cols
-}
-
-// percent returns the cell of a share, without a note where there is none.
-func percent(e summary.Estimate) Cell {
-	if e.Missing != "" {
-		return Cell{Text: Dash}
-	}
-	return (&builder{}).number(e, 100)
 }
 
 // quietBytes is bytes without a note where there are none.
@@ -103,16 +95,7 @@ func billTable(g summary.Group) (t Table, ok bool) {
 		cols = append(cols, column{Column{Key: c.key, Head: c.head, Unit: "bit", Part: SizeSpeed}, func(r summary.Row) Cell { return b.number(c.pick(r), 1) }})
 	}
 	cols = append(cols, b.billColumns(SizeSpeed)...)
-	for _, c := range cols {
-		b.t.Columns = append(b.t.Columns, c.Column)
-	}
-	for _, r := range g.Rows {
-		row := Row{Case: r.Case, Method: r.Method, Params: r.Params, Seed: r.Seed}
-		for _, c := range cols {
-			row.Cells = append(row.Cells, c.cell(r))
-		}
-		b.t.Rows = append(b.t.Rows, row)
-	}
+	b.fill(cols)
 	text := "stored: all bytes of the linear layers, those that a method leaves alone included, and what they are for. " +
 		"Nominal bits are of the compressed matrices, as their paper counts them."
 	if slices.Contains(partClasses(g), "dense") {

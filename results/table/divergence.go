@@ -46,12 +46,15 @@ func (b *builder) divergences() []column {
 }
 
 // bare returns the cell of e without notes.
-func bare(e summary.Estimate) Cell {
+func bare(e summary.Estimate) Cell { return bareScaled(e, 1) }
+
+// bareScaled is bare with its text in another unit than the number.
+func bareScaled(e summary.Estimate, scale float64) Cell {
 	if e.Missing != "" {
 		return Cell{Text: Dash}
 	}
 	e.Warnings = nil
-	return (&builder{}).number(e, 1)
+	return (&builder{}).number(e, scale)
 }
 
 // percentile returns the cell of a percentile, if there is one.

@@ -112,6 +112,13 @@ func build(g summary.Group, filter string, order []keys.Order) Table {
 	b := newBuilder(g, filter, groupName(g))
 	cols := b.columns()
 	b.sort(cols, order)
+	b.fill(cols)
+	b.t.Notes = append(b.wholeNotes(), b.t.Notes...)
+	return b.t
+}
+
+// fill makes a row of every case of the group.
+func (b *builder) fill(cols []column) {
 	for _, c := range cols {
 		b.t.Columns = append(b.t.Columns, c.Column)
 	}
@@ -122,8 +129,6 @@ func build(g summary.Group, filter string, order []keys.Order) Table {
 		}
 		b.t.Rows = append(b.t.Rows, row)
 	}
-	b.t.Notes = append(b.wholeNotes(), b.t.Notes...)
-	return b.t
 }
 
 // groupName says what tells the table of g apart from others of its scenario and model.
